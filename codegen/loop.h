@@ -77,7 +77,7 @@ typedef struct LoopFunction {
     LoopInstr *instr; /* [0] is unused */
     uint32_t instr_count, instr_capacity;
     uint32_t buffer_count, size_count; /* arguments */
-    uint64_t written; /* bit i: buffer i is written (others are only read) */
+    uint64_t written; /* bit i: buffer i may be written (others are only read); buffers from 64 on: unknown */
     uint32_t depth;   /* of open blocks, while building */
     const char *error; /* sticky: the first mistake of whoever built it; NULL when there is none */
 } LoopFunction;
@@ -117,9 +117,10 @@ void loop_module_destroy(LoopModule *module);
 LoopFunction *loop_function_create(LoopModule *module, uint32_t buffer_count, uint32_t size_count);
 
 /* Adds a finished function under a name made from `stem`, or finds one of equal structure (then the new one is forgotten).
- * Gives its index. UINT32_MAX when memory is out. */
+ * Gives its index. UINT32_MAX when memory is out or the function has an error. A function can only launch ones added before. */
 uint32_t loop_module_add(LoopModule *module, LoopFunction *function, const char *stem);
-/* Adds a data item (parts and strings are copied, the bytes they point to are not); gives its index. UINT32_MAX: out of memory. */
+/* Adds a data item (parts and strings are copied, the bytes they point to are not); gives its index. bytes follows from
+ * the parts (an address has 8) unless there is a path; no name: one is made. UINT32_MAX: out of memory, or the name is taken. */
 uint32_t loop_module_add_data(LoopModule *module, const LoopData *data);
 
 /* Hash and equality of structure (names apart). */
@@ -130,8 +131,11 @@ bool loop_function_equal(const LoopFunction *a, const LoopFunction *b);
 
 /* A short register-type constructor. */
 static inline LoopType loop_type(LoopKind kind, uint32_t lanes) { return (LoopType){(uint8_t)kind, (uint8_t)lanes}; }
-LoopType loop_type_of(const LoopFunction *f, Reg reg);
-uint32_t loop_kind_bytes(LoopKind kind);
+LoopType loop_type_of(const LoopFunction *f, Reg reg); /* of a value or variable (a local is a ptr); lanes 0: neither */
+uint32_t loop_kind_bytes(LoopKind kind);               /* in memory; i1: 1, ptr: 8 */
+const char *loop_kind_name(LoopKind kind);
+/* Whether the instruction's register is a value that others may use as operand (variable: only by get and set). */
+bool loop_has_value(LoopOp op);
 
 Reg loop_int(LoopFunction *f, LoopType type, int64_t value);
 Reg loop_index(LoopFunction *f, int64_t value); /* an i64 scalar */
@@ -143,6 +147,8 @@ Reg loop_item_begin(LoopFunction *f);
 Reg loop_item_end(LoopFunction *f);
 Reg loop_data(LoopFunction *f, uint32_t index);
 
+/* What asks for one lane only gives the plain scalar form: splat, extract, shuffle, gather, lane_index of one lane; conversions
+ * to the kind a value already has give the value itself. Integer constants are wrapped to their kind. */
 /* Operands must have equal types (splat scalars first). i64 scalars with known values are folded (+ 0, * 1, constants). */
 Reg loop_unary(LoopFunction *f, LoopOp op, Reg a);
 Reg loop_binary(LoopFunction *f, LoopOp op, Reg a, Reg b);
