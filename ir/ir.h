@@ -145,6 +145,7 @@ typedef struct Blob {
     const char *path;   /* file it is mapped from, "" when in memory */
     const uint8_t *data;
     size_t bytes;
+    void (*release)(const struct Blob *blob); /* called by module_destroy; NULL: somebody else's memory */
 } Blob;
 
 /* Elements in row-major order, little-endian, at offset of a blob. The type is static. */
