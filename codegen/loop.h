@@ -200,6 +200,7 @@ bool loop_known(const LoopFunction *f, Reg reg, int64_t *value);
 /* Types, scopes, block structure, argument numbers, locals within 56 KiB. */
 Status loop_verify(const LoopModule *module, const LoopFunction *function, Diag *diag);
 void loop_print(const LoopModule *module, const LoopFunction *function, StrBuf *out);
+void loop_print_instruction(const LoopModule *module, const LoopFunction *function, uint32_t at, StrBuf *out);
 
 /* Runs a function as a C call would, checking every memory access against the lengths given: `buffer_bytes[i]` is how many
  * bytes buffer i has (all the memory reachable through pointer arithmetic). Data items are known. Launches run serially.
