@@ -17,7 +17,8 @@
 #define LLVM_V3 LLVM_V2 ",+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"
 #define LLVM_V4 LLVM_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
 
-/* One wrong word makes clang drop the whole attribute: tests/test_target.c compiles each with the compilers there are. */
+/* One wrong word makes clang drop the whole attribute: tests/test_target.c compiles each with the compilers there are.
+ */
 #define C_V2 "popcnt,sse4.2"
 #define C_V3 "avx2,bmi,bmi2,f16c,fma,lzcnt,movbe,popcnt"
 #define C_V4 C_V3 ",avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
