@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "runtime/context.h"
+
 /* Name of the bit, its number, how messages spell it. On x86 a bit also means that the system saves its registers. */
 #define ADZE_FEATURES(F)                                                                                               \
     F(SSE3, 0, "sse3")                                                                                                 \
@@ -39,9 +41,9 @@ enum {
 #define ADZE_FEATURE(name) ((uint64_t)1 << ADZE_FEATURE_NUMBER_##name)
 
 /* The bits of the CPU this runs on. */
-uint64_t adze_cpu_features(void);
+ADZE_RUNTIME uint64_t adze_cpu_features(void);
 
 /* The text of the lowest bit set in `features`, "" for none: which feature is missing. */
-const char *adze_cpu_feature_name(uint64_t features);
+ADZE_RUNTIME const char *adze_cpu_feature_name(uint64_t features);
 
 #endif
