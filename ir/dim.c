@@ -221,7 +221,7 @@ static bool split_multiples(Module *module, Poly *a, const Poly *b, Poly *quotie
     a->count = 0;
     for (uint32_t i = 0; i < old.count; i++) {
         const Term term = old.term[i];
-        uint32_t monomial;
+        uint32_t monomial = 0;
         int64_t number = 0;
         if (monomial_divide(module, term.monomial, divisor.monomial, &monomial))
             number = term.monomial == 0 ? floor_div_i64(term.coefficient, divisor.coefficient)

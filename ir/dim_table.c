@@ -226,10 +226,10 @@ bool poly_add_term(const Module *module, Poly *poly, int64_t coefficient, uint32
 {
     uint32_t i = 0;
     int order = 1;
-    while (i < poly->count && (order = monomial_compare(module, poly->term[i].monomial, monomial)) < 0)
-        i++;
     if (coefficient == 0)
         return true;
+    while (i < poly->count && (order = monomial_compare(module, poly->term[i].monomial, monomial)) < 0)
+        i++;
     Term *term = &poly->term[i];
     if (i < poly->count && order == 0) {
         if (__builtin_add_overflow(term->coefficient, coefficient, &term->coefficient))

@@ -146,6 +146,7 @@ typedef struct Blob {
     const uint8_t *data;
     size_t bytes;
     void (*release)(const struct Blob *blob); /* called by module_destroy; NULL: somebody else's memory */
+    bool absent;        /* the text named it but didn't hold it: zeros stand in, constants keep the hash stated, evaluating fails */
 } Blob;
 
 /* Elements in row-major order, little-endian, at offset of a blob. The type is static. */
@@ -283,6 +284,7 @@ struct Module {
     uint32_t location_count, location_capacity;
     Graph **graph; /* named graphs; the first is the entry */
     uint32_t graph_count, graph_capacity;
+    struct NameTable *names; /* finds locations and graphs; owned by module.c */
 };
 
 Module *module_create(Diag *diag);
