@@ -15,15 +15,15 @@
 #include "codegen/llvm/compile.h"
 #include "codegen/llvm/jit_data.h"
 
-struct Jit {
+struct LlvmJit {
     Target target;
     uint32_t jobs;
     LLVMOrcLLJITRef session;
     atomic_uint next; /* number of the next module */
 };
 
-struct JitModule {
-    Jit *jit;
+struct LlvmJitModule {
+    LlvmJit *jit;
     Arena arena;
     SymbolNames names;
     JitData data;
@@ -31,7 +31,7 @@ struct JitModule {
     LLVMOrcResourceTrackerRef tracker;
     const char *prefix;
     size_t code_bytes;
-    const JitSymbol *symbol; /* only during jit_add */
+    const JitSymbol *symbol; /* only during llvm_jit_add */
     uint32_t symbol_count;
 };
 
@@ -55,7 +55,7 @@ static Status check(LLVMErrorRef error, const char *where, Diag *diag)
 
 /* ---- the JIT ---- */
 
-static Status define_runtime(Jit *jit, Diag *diag)
+static Status define_runtime(LlvmJit *jit, Diag *diag)
 {
     LLVMOrcCSymbolMapPair pair[RUNTIME_SYMBOL_COUNT];
     const LLVMJITSymbolFlags flags = {LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0};
@@ -70,7 +70,7 @@ static Status define_runtime(Jit *jit, Diag *diag)
     return check(error, "jit", diag);
 }
 
-static Status create_session(Jit *jit, Diag *diag)
+static Status create_session(LlvmJit *jit, Diag *diag)
 {
     LLVMTargetMachineRef machine;
     TRY(llvm_machine_create(&jit->target, &machine, diag));
@@ -82,10 +82,10 @@ static Status create_session(Jit *jit, Diag *diag)
     return define_runtime(jit, diag);
 }
 
-Status jit_create(const Target *target, uint32_t jobs, Jit **result, Diag *diag)
+Status llvm_jit_create(const Target *target, uint32_t jobs, LlvmJit **result, Diag *diag)
 {
     *result = NULL;
-    Jit *jit = calloc(1, sizeof *jit);
+    LlvmJit *jit = calloc(1, sizeof *jit);
     if (!jit)
         return diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
     jit->target = *target;
@@ -94,11 +94,11 @@ Status jit_create(const Target *target, uint32_t jobs, Jit **result, Diag *diag)
     if (status == STATUS_OK)
         *result = jit;
     else
-        jit_destroy(jit);
+        llvm_jit_destroy(jit);
     return status;
 }
 
-void jit_destroy(Jit *jit)
+void llvm_jit_destroy(LlvmJit *jit)
 {
     if (!jit)
         return;
@@ -109,14 +109,14 @@ void jit_destroy(Jit *jit)
 
 /* ---- adding a module ---- */
 
-static Status add_object(JitModule *module, CodeBytes *object, Diag *diag)
+static Status add_object(LlvmJitModule *module, CodeBytes *object, Diag *diag)
 {
     LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(object->data, object->bytes, module->prefix);
     module->code_bytes += object->bytes;
     return check(LLVMOrcLLJITAddObjectFileWithRT(module->jit->session, module->tracker, buffer), "jit", diag);
 }
 
-static const void *const *data_addresses(JitModule *module)
+static const void *const *data_addresses(LlvmJitModule *module)
 {
     const void **address = ARENA_NEW(&module->arena, const void *, module->data.count);
     for (uint32_t i = 0; address && i < module->data.count; i++)
@@ -124,7 +124,7 @@ static const void *const *data_addresses(JitModule *module)
     return address;
 }
 
-static Status compile(JitModule *module, const LoopModule *loops, Diag *diag)
+static Status compile(LlvmJitModule *module, const LoopModule *loops, Diag *diag)
 {
     const LlvmOptions options = {
         .target = &module->jit->target,
@@ -143,7 +143,7 @@ static Status compile(JitModule *module, const LoopModule *loops, Diag *diag)
     return status;
 }
 
-static Status look_up(JitModule *module, const LoopModule *loops, Diag *diag)
+static Status look_up(LlvmJitModule *module, const LoopModule *loops, Diag *diag)
 {
     for (uint32_t i = 0; i < loops->function_count; i++) {
         LLVMOrcExecutorAddress address = 0;
@@ -164,7 +164,7 @@ static const void *find_symbol(const JitSymbol *symbol, uint32_t count, const ch
     return NULL;
 }
 
-static const void *find_own(const JitModule *module, const char *name, bool data)
+static const void *find_own(const LlvmJitModule *module, const char *name, bool data)
 {
     const SymbolName *found = symbol_find(&module->names, name);
     if (!found || found->is_data != data)
@@ -174,7 +174,7 @@ static const void *find_own(const JitModule *module, const char *name, bool data
 
 static const void *resolve(void *context, const char *name)
 {
-    const JitModule *module = context;
+    const LlvmJitModule *module = context;
     const void *address = find_own(module, name, true);
     if (!address)
         address = find_own(module, name, false);
@@ -184,7 +184,7 @@ static const void *resolve(void *context, const char *name)
 }
 
 /* Names outlive the loop module. */
-static Status copy_names(JitModule *module, const LoopModule *loops, Diag *diag)
+static Status copy_names(LlvmJitModule *module, const LoopModule *loops, Diag *diag)
 {
     SymbolNames names;
     TRY(symbol_names(loops, &module->arena, &names, diag));
@@ -200,7 +200,7 @@ static Status copy_names(JitModule *module, const LoopModule *loops, Diag *diag)
     return STATUS_OK;
 }
 
-static Status fill(JitModule *module, const LoopModule *loops, Diag *diag)
+static Status fill(LlvmJitModule *module, const LoopModule *loops, Diag *diag)
 {
     module->prefix = arena_printf(&module->arena, "m%u_", atomic_fetch_add(&module->jit->next, 1));
     module->function = ARENA_NEW(&module->arena, void *, loops->function_count);
@@ -215,11 +215,11 @@ static Status fill(JitModule *module, const LoopModule *loops, Diag *diag)
     return jit_data_relocate(&module->data, loops, &resolver, diag);
 }
 
-Status jit_add(Jit *jit, const LoopModule *loops, const JitSymbol *symbol, uint32_t symbol_count, JitModule **result,
-               Diag *diag)
+Status llvm_jit_add(LlvmJit *jit, const LoopModule *loops, const JitSymbol *symbol, uint32_t symbol_count,
+                    LlvmJitModule **result, Diag *diag)
 {
     *result = NULL;
-    JitModule *module = calloc(1, sizeof *module);
+    LlvmJitModule *module = calloc(1, sizeof *module);
     if (!module)
         return diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
     module->jit = jit;
@@ -232,11 +232,11 @@ Status jit_add(Jit *jit, const LoopModule *loops, const JitSymbol *symbol, uint3
     if (status == STATUS_OK)
         *result = module;
     else
-        jit_remove(module);
+        llvm_jit_remove(module);
     return status;
 }
 
-void jit_remove(JitModule *module)
+void llvm_jit_remove(LlvmJitModule *module)
 {
     if (!module)
         return;
@@ -251,17 +251,17 @@ void jit_remove(JitModule *module)
 
 /* ---- what is in it ---- */
 
-AdzeKernel *jit_function(const JitModule *module, const char *name)
+AdzeKernel *llvm_jit_function(const LlvmJitModule *module, const char *name)
 {
     return (AdzeKernel *)(uintptr_t)find_own(module, name, false);
 }
 
-void *jit_data(const JitModule *module, const char *name)
+void *llvm_jit_data(const LlvmJitModule *module, const char *name)
 {
     return (void *)(uintptr_t)find_own(module, name, true);
 }
 
-size_t jit_code_bytes(const JitModule *module)
+size_t llvm_jit_code_bytes(const LlvmJitModule *module)
 {
     return module->code_bytes;
 }

@@ -3,7 +3,7 @@
  * memory is used in place, a file is mapped; only items of several parts, with addresses in them, or writable are put
  * together.
  *
- * A Jit may be used by several threads; many may live at once. */
+ * An LlvmJit may be used by several threads; many may live at once. */
 #ifndef ADZE_CODEGEN_LLVM_JIT_H
 #define ADZE_CODEGEN_LLVM_JIT_H
 
@@ -11,8 +11,8 @@
 #include "codegen/target.h"
 #include "runtime/context.h"
 
-typedef struct Jit Jit;
-typedef struct JitModule JitModule;
+typedef struct LlvmJit LlvmJit;
+typedef struct LlvmJitModule LlvmJitModule;
 
 /* What data items may refer to besides the module's own names and adze_launch. */
 typedef struct JitSymbol {
@@ -21,21 +21,21 @@ typedef struct JitSymbol {
 } JitSymbol;
 
 /* The target must be one this CPU runs (target_find "native"). `jobs`: threads that compile, 0 as 1. */
-Status jit_create(const Target *target, uint32_t jobs, Jit **jit, Diag *diag);
+Status llvm_jit_create(const Target *target, uint32_t jobs, LlvmJit **jit, Diag *diag);
 /* All its modules must have been removed. */
-void jit_destroy(Jit *jit);
+void llvm_jit_destroy(LlvmJit *jit);
 
 /* Compiles and links the whole module now. The loop module isn't needed afterwards, but the bytes that its data parts
  * point to are, until the result is removed. */
-Status jit_add(Jit *jit, const LoopModule *module, const JitSymbol *symbol, uint32_t symbol_count, JitModule **result,
-               Diag *diag);
-void jit_remove(JitModule *module);
+Status llvm_jit_add(LlvmJit *jit, const LoopModule *module, const JitSymbol *symbol, uint32_t symbol_count,
+                    LlvmJitModule **result, Diag *diag);
+void llvm_jit_remove(LlvmJitModule *module);
 
 /* By name in the loop module; NULL when there is none. */
-AdzeKernel *jit_function(const JitModule *module, const char *name);
-void *jit_data(const JitModule *module, const char *name);
+AdzeKernel *llvm_jit_function(const LlvmJitModule *module, const char *name);
+void *llvm_jit_data(const LlvmJitModule *module, const char *name);
 
 /* Bytes of the objects that were linked: code, its constants, symbols. */
-size_t jit_code_bytes(const JitModule *module);
+size_t llvm_jit_code_bytes(const LlvmJitModule *module);
 
 #endif
