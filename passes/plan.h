@@ -41,7 +41,7 @@ typedef struct PlanCopy {
 
 typedef struct PlanCopies { /* done one after the other, in this order */
     PlanCopy *copy;
-    uint32_t count, capacity;
+    uint32_t copy_count, copy_capacity;
 } PlanCopies;
 
 typedef struct PlanScope PlanScope;
