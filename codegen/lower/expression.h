@@ -24,6 +24,8 @@ typedef struct Point {
     uint32_t lanes;    /* 1, or the vector's */
     Reg active;        /* i64: how many lanes exist (a tail); none: all. Loads and stores touch no others */
     AxisIndex axis[MAX_RANK];
+    const Dim *dim;    /* NULL: axes are the value's own. Else rank dimensions of another shape of as many elements in the
+                          same order, in which the value is seen: [B, S, H] as [B*S, H] or flat */
 } Point;
 
 typedef struct Expression Expression;
@@ -54,6 +56,8 @@ uint32_t expression_lanes(const LowerContext *context, const Graph *region); /* 
 Reg expression_splat(Expression *expression, Reg reg, uint32_t lanes);
 /* Loads/stores of one element type with conversion to and from its register kind. */
 Reg expression_load(Expression *expression, ElementType element, Reg pointer, Reg index, uint32_t lanes, Reg active);
+/* Elements at an i64 vector of indices. */
+Reg expression_load_gathered(Expression *expression, ElementType element, Reg pointer, Reg indices);
 void expression_store_at(Expression *expression, ElementType element, Reg pointer, Reg index, Reg value, uint32_t lanes, Reg active);
 
 /* Pointwise op on registers: op's meaning on operands of `element` (operand registers as above, equal lanes). */

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Family pointwise: results of one shape (up to reshapes), each element computed on its own.
+ *
+ * The space worked over starts as the first result's shape, split where a reshape on the way shows more axes. Neighbouring
+ * axes are then joined wherever that makes no access worse, so that [B, S, H] with plain operands becomes one flat loop;
+ * the axis that lanes run over is the one with the cheapest accesses. Both are tried out on a scrap function that only
+ * index arithmetic and loads are emitted to. No choice here can change a bit of the results.
+ *
+ *     for item in begin … end           some outer axes, maybe blocks of the lane axis
+ *       for other axes                  so many that an item is worth a call
+ *         for lanes: vectors, then a masked rest */
+#include "codegen/lower/nest.h"
+
+#include "ir/base/vec.h"
+
+enum {
+    FLAT_BLOCK = 1024,  /* elements of an item where there is one axis */
+    LONG_AXIS = 8192,   /* lane axes from here on are cut into blocks */
+    LONG_BLOCK = 4096,
+    ITEM_ELEMENTS = 2048 /* an item takes in axes up to that many */
+};
+
+typedef struct Space {
+    Dim dim[MAX_RANK];
+    uint32_t rank;
+    uint32_t lane_axis;
+    uint32_t lanes;
+} Space;
+
+/* ---------------------------------------------------------------- choosing the space ---- */
+
+/* Follows the values that are computed at the results' own sites. */
+static void refine_through(const Graph *region, Value value, bool *seen, Space *space)
+{
+    const Node *node = graph_definition(region, value);
+    if (seen[value.id])
+        return;
+    seen[value.id] = true;
+    if (node->op == OP_reshape)
+        space_refine(region->module, space->dim, &space->rank, value_type(region, node->operand[0]));
+    if (node->op == OP_reshape || (op_info[node->op].traits & POINTWISE))
+        for (uint32_t i = 0; i < node->operand_count; i++)
+            refine_through(region, node->operand[i], seen, space);
+}
+
+static bool space_init(const LowerContext *context, const Graph *region, Space *space)
+{
+    const Type type = value_type(region, region->result[0]);
+    bool *seen = ARENA_NEW(context->scratch, bool, region->value_count);
+    *space = (Space){.lanes = expression_lanes(context, region)};
+    if (seen == NULL)
+        return false;
+    for (uint32_t i = 0; i < type.rank; i++)
+        if (!dim_is(type.dim[i], 1))
+            space->dim[space->rank++] = type.dim[i];
+    for (uint32_t i = 0; i < region->result_count; i++)
+        refine_through(region, region->result[i], seen, space);
+    if (space->rank == 0)
+        space->dim[space->rank++] = dim_constant(1);
+    space->lane_axis = space->rank - 1;
+    return true;
+}
+
+/* A vector is no longer than the axis needs. */
+static uint32_t lanes_for(const Space *space)
+{
+    const Dim dim = space->dim[space->lane_axis];
+    uint32_t lanes = 1;
+    while (lanes < space->lanes && !(dim_is_constant(dim) && lanes >= dim.constant))
+        lanes *= 2;
+    return lanes;
+}
+
+static Site site_in(const Space *space, const AxisIndex *index, uint32_t lanes, Reg active)
+{
+    Site site = {.rank = space->rank, .lanes = lanes, .active = active};
+    for (uint32_t i = 0; i < space->rank; i++) {
+        site.dim[i] = space->dim[i];
+        site.axis[i] = index[i];
+    }
+    return site;
+}
+
+static void make_elements(Expression *e, const Site *site)
+{
+    const Graph *region = e->region;
+    const uint32_t count = region->result_count;
+    Reg *made = ARENA_NEW(e->context->scratch, Reg, count);
+    if (made == NULL) {
+        (void)expression_fail(e, "out of memory");
+        return;
+    }
+    Site own = *site;
+    site_canonicalize(&own);
+    e->here = site_linear(e, &own);
+    for (uint32_t i = 0; i < count; i++)
+        made[i] = evaluate(e, region->result[i], site);
+    for (uint32_t i = 0; i < count; i++)
+        site_store(e, value_type(region, region->result[i]).element, e->buffer[region->parameter_count + i], site, made[i]);
+}
+
+static void probe(Expression *e, const Space *space)
+{
+    const uint32_t lanes = lanes_for(space);
+    AxisIndex index[MAX_RANK];
+    for (uint32_t i = 0; i < space->rank; i++)
+        index[i] = axis_uniform(loop_item_begin(e->f));
+    const Reg length = expression_dim(e, space->dim[space->lane_axis]);
+    const Reg base = loop_for(e->f, index_constant(e, 0), length, index_constant(e, lanes));
+    index[space->lane_axis] = (AxisIndex){.base = base, .step = lanes > 1};
+    const Site site = site_in(space, index, lanes, (Reg){0});
+    make_elements(e, &site);
+}
+
+/* Cost an element of working over the space. */
+static double space_cost(const LowerContext *context, const Graph *region, const Space *space)
+{
+    const double impossible = 1e30;
+    Arena scrap;
+    arena_init(&scrap);
+    LowerContext inner = *context;
+    inner.scratch = &scrap;
+    LoopFunction f = {.name = "", .arena = &scrap, .buffer_count = region->parameter_count + region->result_count};
+    double cost = impossible;
+    if (VEC_GROW(&scrap, &f, instr)) {
+        f.instr_count = 1;
+        Expression *e = expression_create(&inner, region, &f);
+        if (e != NULL) {
+            e->probing = true;
+            probe(e, space);
+            cost = f.error == NULL ? e->cost : impossible;
+        }
+    }
+    arena_release(&scrap);
+    const int64_t length = dim_estimate(region->module, space->dim[space->lane_axis]);
+    const uint32_t lanes = lanes_for(space);
+    const double used = length < lanes ? (double)length : lanes;
+    return (cost + 1) / (used < 1 ? 1 : used);
+}
+
+static Space joined(Module *module, const Space *space, uint32_t axis)
+{
+    Space result = *space;
+    result.dim[axis] = dim_mul(module, space->dim[axis], space->dim[axis + 1]);
+    result.rank--;
+    for (uint32_t i = axis + 1; i < result.rank; i++)
+        result.dim[i] = space->dim[i + 1];
+    result.lane_axis = result.rank - 1;
+    return result;
+}
+
+static void choose_space(const LowerContext *context, const Graph *region, Space *space)
+{
+    if (space->rank == 1)
+        return;
+    double cost = space_cost(context, region, space);
+    for (uint32_t axis = space->rank - 1; axis-- > 0;) {
+        const Space other = joined(region->module, space, axis);
+        const double its_cost = space_cost(context, region, &other);
+        if (its_cost > cost)
+            continue;
+        *space = other;
+        cost = its_cost;
+    }
+    const Space last = *space;
+    for (uint32_t axis = 0; axis + 1 < last.rank; axis++) {
+        Space other = last;
+        other.lane_axis = axis;
+        const double its_cost = space_cost(context, region, &other);
+        if (its_cost >= cost)
+            continue;
+        *space = other;
+        cost = its_cost;
+    }
+}
+
+/* ---------------------------------------------------------------- the kernel ---- */
+
+typedef struct Pointwise {
+    Expression *e;
+    LoopFunction *f;
+    Space space;
+    uint32_t lanes;
+    uint32_t order[MAX_RANK]; /* axes but the lane axis, outermost first */
+    uint32_t order_count, item_count; /* of them; of those that items run over */
+    int64_t block;            /* elements of the lane axis in an item; 0: all */
+    AxisIndex index[MAX_RANK];
+} Pointwise;
+
+static Dim lane_dim(const Pointwise *p)
+{
+    return p->space.dim[p->space.lane_axis];
+}
+
+static void plan_items(Pointwise *p)
+{
+    const Module *module = p->e->module;
+    p->lanes = lanes_for(&p->space);
+    for (uint32_t i = 0; i < p->space.rank; i++)
+        if (i != p->space.lane_axis)
+            p->order[p->order_count++] = i;
+    const bool is_long = dim_is_constant(lane_dim(p)) && lane_dim(p).constant >= LONG_AXIS;
+    p->block = p->order_count == 0 ? FLAT_BLOCK : is_long ? LONG_BLOCK : 0;
+    int64_t elements = p->block != 0 ? p->block : dim_estimate(module, lane_dim(p));
+    p->item_count = p->order_count;
+    while (p->item_count > 0 && p->block == 0) {
+        const int64_t next = dim_estimate(module, p->space.dim[p->order[p->item_count - 1]]);
+        if (elements > ITEM_ELEMENTS || next > ITEM_ELEMENTS || elements * next > ITEM_ELEMENTS)
+            break;
+        elements *= next;
+        p->item_count--;
+    }
+}
+
+static Dim block_count(const Pointwise *p)
+{
+    return p->block == 0 ? dim_constant(1) : dim_ceil_div(p->e->module, lane_dim(p), dim_constant(p->block));
+}
+
+static Dim item_extent(const Pointwise *p)
+{
+    Dim extent = block_count(p);
+    for (uint32_t i = p->item_count; i-- > 0;)
+        extent = dim_mul(p->e->module, p->space.dim[p->order[i]], extent);
+    return extent;
+}
+
+static void lane_body(void *data, Reg base, Reg active)
+{
+    Pointwise *p = data;
+    p->index[p->space.lane_axis] = (AxisIndex){.base = base, .step = p->lanes > 1};
+    const Site site = site_in(&p->space, p->index, p->lanes, active);
+    make_elements(p->e, &site);
+}
+
+/* Axes from order[from] on, and the lanes, aren't known yet. */
+static void hoist_known(Pointwise *p, uint32_t from)
+{
+    for (uint32_t i = from; i < p->order_count; i++)
+        p->index[p->order[i]] = axis_uniform(UNKNOWN);
+    p->index[p->space.lane_axis] = (AxisIndex){.base = UNKNOWN, .step = 1};
+    const Site site = site_in(&p->space, p->index, p->lanes, (Reg){0});
+    hoist(p->e, p->e->region->result, p->e->region->result_count, &site);
+}
+
+/* Loops over the axes from order[at] on, then lanes from … to - 1. */
+static void emit_axes(Pointwise *p, uint32_t at, Reg from, Reg to)
+{
+    Expression *e = p->e;
+    hoist_known(p, at);
+    if (at == p->order_count) {
+        lane_loop(e, from, to, p->lanes, dim_has_rest(e->module, lane_dim(p), p->lanes), lane_body, p);
+        return;
+    }
+    const uint32_t axis = p->order[at];
+    const Reg end = expression_dim(e, p->space.dim[axis]);
+    p->index[axis] = axis_uniform(loop_for(p->f, index_constant(e, 0), end, index_constant(e, 1)));
+    const uint32_t mark = expression_mark(e);
+    emit_axes(p, at + 1, from, to);
+    expression_release(e, mark);
+    loop_close(p->f);
+}
+
+/* One axis: the blocks of a call make one loop. */
+static void emit_flat(Pointwise *p)
+{
+    Expression *e = p->e;
+    const Reg block = index_constant(e, p->block);
+    const Reg from = index_op(e, LOOP_mul, loop_item_begin(p->f), block);
+    const Reg end = index_op(e, LOOP_mul, loop_item_end(p->f), block);
+    const Reg length = expression_dim(e, lane_dim(p));
+    int64_t known;
+    const bool is_one = loop_known(p->f, length, &known) && known <= p->block;
+    emit_axes(p, 0, is_one ? index_constant(e, 0) : from, is_one ? length : index_op(e, LOOP_min, end, length));
+}
+
+static void emit_items(Pointwise *p)
+{
+    Expression *e = p->e;
+    const Reg item = loop_for(p->f, loop_item_begin(p->f), loop_item_end(p->f), index_constant(e, 1));
+    const uint32_t mark = expression_mark(e);
+    Dim dim[MAX_RANK + 1];
+    AxisIndex index[MAX_RANK + 1];
+    for (uint32_t i = 0; i < p->item_count; i++)
+        dim[i] = p->space.dim[p->order[i]];
+    dim[p->item_count] = block_count(p);
+    split_index(e, item, dim, p->item_count + (p->block != 0), index);
+    for (uint32_t i = 0; i < p->item_count; i++)
+        p->index[p->order[i]] = index[i];
+    Reg from = index_constant(e, 0), to = expression_dim(e, lane_dim(p));
+    if (p->block != 0) {
+        from = index_op(e, LOOP_mul, index[p->item_count].base, index_constant(e, p->block));
+        to = index_op(e, LOOP_min, index_op(e, LOOP_add, from, index_constant(e, p->block)), to);
+    }
+    emit_axes(p, p->item_count, from, to);
+    expression_release(e, mark);
+    loop_close(p->f);
+}
+
+/* Operands that the first result may take the place of: same bytes an element, read only where it is written. */
+static uint64_t find_in_place(const Expression *e)
+{
+    const Graph *region = e->region;
+    const Type result = value_type(region, region->result[0]);
+    uint64_t operands = 0;
+    for (uint32_t i = 0; i < region->parameter_count && i < 64; i++) {
+        const Type type = value_type(region, region->parameter[i]);
+        const bool fits = element_info[type.element].bytes == element_info[result.element].bytes &&
+                          dim_equal(type_size(e->module, type), type_size(e->module, result));
+        operands |= (uint64_t)(fits && !(e->elsewhere >> i & 1)) << i;
+    }
+    return operands;
+}
+
+Status lower_pointwise(const LowerContext *context, const Graph *region, LoweredGroup *lowered)
+{
+    Pointwise p = {0};
+    const Dim size = type_size(region->module, value_type(region, region->result[0]));
+    for (uint32_t i = 1; i < region->result_count; i++)
+        if (!dim_equal(type_size(region->module, value_type(region, region->result[i])), size))
+            return diag_fail(context->diag, STATUS_UNSUPPORTED, "group", "pointwise results of different sizes");
+    if (!kernel_begin(context, region, 0, &p.f, &p.e) || !space_init(context, region, &p.space))
+        return diag_fail(context->diag, STATUS_OUT_OF_MEMORY, "group", "out of memory");
+    choose_space(context, region, &p.space);
+    plan_items(&p);
+    if (p.order_count == 0)
+        emit_flat(&p);
+    else
+        emit_items(&p);
+    const Dim work = dim_mul(region->module, size, dim_constant(region_cost(region)));
+    TRY(kernel_end(context, p.e, item_extent(&p), work, lowered));
+    lowered->in_place = find_in_place(p.e);
+    return STATUS_OK;
+}
