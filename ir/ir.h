@@ -360,6 +360,14 @@ void graph_print(const Graph *graph, StrBuf *out);
 /* Parses a module; `name` is for messages (file name). NULL on failure, the messages being in diag. Untrusted input. */
 Module *module_parse(const char *name, const char *text, size_t length, Diag *diag);
 
+/* Where the bytes of blobs come from that a text names by path: `open` sets data (and release) of a blob of that many bytes,
+ * which must live as long as the module. Without a source such blobs are absent: their constants can't be evaluated. */
+typedef struct BlobSource {
+    bool (*open)(void *user, const char *path, size_t bytes, Blob *blob);
+    void *user;
+} BlobSource;
+Module *module_parse_with(const char *name, const char *text, size_t length, const BlobSource *source, Diag *diag);
+
 /* A dense row-major host array. */
 typedef struct HostArray {
     ElementType element;
