@@ -6,18 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct SmallFloat {
-    uint32_t mantissa_bits, sign_bit;
-    int bias;
-    uint32_t largest;   /* code of the largest finite magnitude */
-    uint32_t beyond;    /* code of an infinity, or of NaN where there is none */
-    uint32_t nan;       /* canonical NaN */
-    bool has_infinity;  /* beyond is an infinity */
-    bool signed_zero;   /* the code of -0 isn't NaN */
-    bool keeps_finite;  /* neither infinity nor NaN: always saturates */
-    bool may_saturate;  /* asked to, it gives the largest finite value */
-} SmallFloat;
-
 static const SmallFloat small_float[ELEMENT_COUNT] = {
     [ELEMENT_f16] = {10, 0x8000, 15, 0x7BFF, 0x7C00, 0x7E00, true, true, false, false},
     [ELEMENT_bf16] = {7, 0x8000, 127, 0x7F7F, 0x7F80, 0x7FC0, true, true, false, false},
@@ -27,6 +15,11 @@ static const SmallFloat small_float[ELEMENT_COUNT] = {
     [ELEMENT_f8e5m2fnuz] = {2, 0x80, 16, 0x7F, 0x80, 0x80, false, false, false, true},
     [ELEMENT_f4e2m1] = {1, 0x8, 1, 0x7, 0x7, 0x8, false, true, true, true},
 };
+
+const SmallFloat *element_small_float(ElementType element)
+{
+    return small_float[element].mantissa_bits == 0 ? NULL : &small_float[element];
+}
 
 enum { DOUBLE_MANTISSA = 52, DOUBLE_BIAS = 1023, POWER_NAN = 0xFF, POWER_BIAS = 127 };
 

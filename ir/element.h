@@ -22,4 +22,20 @@ void element_from_uint64(ElementType element, uint64_t value, void *data, bool s
 /* What the op `cast` means: one element from one type to another. */
 void element_convert(ElementType from, const void *source, ElementType to, void *target, bool saturate);
 
+/* Layout of a float of 16 bits or fewer: sign, exponent, mantissa; magnitude codes are ordered as their values are. */
+typedef struct SmallFloat {
+    uint32_t mantissa_bits, sign_bit;
+    int bias;
+    uint32_t largest;   /* code of the largest finite magnitude */
+    uint32_t beyond;    /* code of an infinity, or of NaN where there is none */
+    uint32_t nan;       /* canonical NaN */
+    bool has_infinity;  /* beyond is an infinity */
+    bool signed_zero;   /* the code of -0 isn't NaN */
+    bool keeps_finite;  /* neither infinity nor NaN: always saturates */
+    bool may_saturate;  /* asked to, it gives the largest finite value */
+} SmallFloat;
+
+/* NULL for element types that aren't one; f8e8m0, which has no mantissa, neither. */
+const SmallFloat *element_small_float(ElementType element);
+
 #endif

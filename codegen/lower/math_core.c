@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The cores of elementary functions, on f64 lanes. Each starts from a reduction that is exact (or nearly), then a polynomial.
+ * Integers come out of floats by adding 1.5 2^52: the low bits are the number; no conversion instruction is needed. */
+#include "codegen/lower/math_core.h"
+
+#include <math.h>
+
+#include "codegen/lower/math_tables.h"
+
+static const double ROUNDER = 0x1.8p52;
+
+LoopType math_type(const Math *m, LoopKind kind)
+{
+    return loop_type(kind, m->lanes);
+}
+
+Reg math_real(const Math *m, double value)
+{
+    return loop_real(m->f, math_type(m, LOOP_f64), value);
+}
+
+static Reg bits(const Math *m, int64_t value)
+{
+    return loop_int(m->f, math_type(m, LOOP_i64), value);
+}
+
+Reg math_add(const Math *m, Reg a, Reg b)
+{
+    return loop_binary(m->f, LOOP_add, a, b);
+}
+
+Reg math_sub(const Math *m, Reg a, Reg b)
+{
+    return loop_binary(m->f, LOOP_sub, a, b);
+}
+
+Reg math_mul(const Math *m, Reg a, Reg b)
+{
+    return loop_binary(m->f, LOOP_mul, a, b);
+}
+
+Reg math_div(const Math *m, Reg a, Reg b)
+{
+    return loop_binary(m->f, LOOP_div, a, b);
+}
+
+Reg math_fma(const Math *m, Reg a, Reg b, Reg c)
+{
+    return loop_multiply_add(m->context, m->f, a, b, c);
+}
+
+Reg math_scale(const Math *m, Reg a, double factor)
+{
+    return math_mul(m, a, math_real(m, factor));
+}
+
+Reg math_abs(const Math *m, Reg a)
+{
+    return loop_unary(m->f, LOOP_abs, a);
+}
+
+Reg math_less(const Math *m, Reg a, Reg b)
+{
+    return loop_compare(m->f, LOOP_less, a, b);
+}
+
+Reg math_select(const Math *m, Reg condition, Reg a, Reg b)
+{
+    return loop_select(m->f, condition, a, b);
+}
+
+Reg math_bits(const Math *m, Reg x)
+{
+    return loop_convert(m->f, LOOP_bitcast, x, LOOP_i64);
+}
+
+Reg math_from_bits(const Math *m, Reg x)
+{
+    return loop_convert(m->f, LOOP_bitcast, x, LOOP_f64);
+}
+
+Reg math_with_sign(const Math *m, Reg magnitude, Reg sign)
+{
+    const Reg sign_bit = loop_binary(m->f, LOOP_and, math_bits(m, sign), bits(m, INT64_MIN));
+    return math_from_bits(m, loop_binary(m->f, LOOP_or, math_bits(m, math_abs(m, magnitude)), sign_bit));
+}
+
+Reg math_polynomial(const Math *m, Reg x, const double *coefficient, uint32_t count)
+{
+    Reg sum = math_real(m, coefficient[count - 1]);
+    for (uint32_t i = count - 1; i-- > 0;)
+        sum = math_fma(m, sum, x, math_real(m, coefficient[i]));
+    return sum;
+}
+
+/* ---- exp ---- */
+
+static const double LOG2_E = 0x1.71547652b82fep0, LN2_HIGH = 0x1.62e42fefa0000p-1, LN2_LOW = 0x1.cf79abc9e3b39p-40;
+
+/* x = k ln 2 + r, |r| <= ln 2 / 2. */
+typedef struct ExpParts {
+    Reg rounded; /* k + ROUNDER */
+    Reg k, minus_one; /* k as f64; e^r - 1 */
+} ExpParts;
+
+/* NaN passes: of min and max it is the second operand that stays. */
+static Reg clamp(const Math *m, Reg x, double low, double high)
+{
+    const Reg above = loop_binary(m->f, LOOP_max, math_real(m, low), x);
+    return loop_binary(m->f, LOOP_min, math_real(m, high), above);
+}
+
+static ExpParts exp_parts(const Math *m, Reg x, Reg tail)
+{
+    ExpParts parts;
+    parts.rounded = math_add(m, math_scale(m, x, LOG2_E), math_real(m, ROUNDER));
+    parts.k = math_sub(m, parts.rounded, math_real(m, ROUNDER));
+    Reg r = math_fma(m, parts.k, math_real(m, -LN2_HIGH), x);
+    r = math_fma(m, parts.k, math_real(m, -LN2_LOW), r);
+    if (tail.id != 0)
+        r = math_add(m, r, tail);
+    const Reg high = m->wide ? MATH_POLYNOMIAL(m, r, exp_long) : MATH_POLYNOMIAL(m, r, exp_short);
+    parts.minus_one = math_fma(m, math_mul(m, r, r), high, r);
+    return parts;
+}
+
+/* 2^k for k + ROUNDER, k from -1022 to 1023. */
+static Reg power_of_two(const Math *m, Reg rounded)
+{
+    const Reg exponent = loop_binary(m->f, LOOP_shift_left, math_bits(m, rounded), bits(m, 52));
+    return math_from_bits(m, loop_binary(m->f, LOOP_add, exponent, bits(m, (int64_t)1023 << 52)));
+}
+
+/* y 2^k in two steps, so that neither overflows before its time and denormals round once. */
+static Reg scale_by_power(const Math *m, Reg y, Reg k)
+{
+    const Reg rounder = math_real(m, ROUNDER);
+    const Reg half = math_add(m, math_scale(m, k, 0.5), rounder);
+    const Reg rest = math_add(m, math_sub(m, k, math_sub(m, half, rounder)), rounder);
+    return math_mul(m, math_mul(m, y, power_of_two(m, half)), power_of_two(m, rest));
+}
+
+Reg math_exp_sum(const Math *m, Reg x, Reg tail)
+{
+    const Reg limited = m->wide ? clamp(m, x, -746, 710) : clamp(m, x, -700, 700);
+    const ExpParts parts = exp_parts(m, limited, tail);
+    const Reg mantissa = math_add(m, math_real(m, 1), parts.minus_one);
+    return m->wide ? scale_by_power(m, mantissa, parts.k) : math_mul(m, mantissa, power_of_two(m, parts.rounded));
+}
+
+Reg math_exp(const Math *m, Reg x)
+{
+    return math_exp_sum(m, x, (Reg){0});
+}
+
+/* 2^k (e^r - 1) + (2^k - 1) */
+Reg math_expm1(const Math *m, Reg x)
+{
+    const ExpParts parts = exp_parts(m, clamp(m, x, -700, 709.5), (Reg){0});
+    const Reg power = power_of_two(m, parts.rounded);
+    const Reg sum = math_fma(m, power, parts.minus_one, math_sub(m, power, math_real(m, 1)));
+    if (!m->wide)
+        return sum;
+    /* Above the clamp: infinite, as e^x is there but for a sliver below 709.79 that the factor 2 brings back. */
+    const Reg large = math_less(m, math_real(m, 709), x);
+    return math_select(m, large, math_exp(m, x), sum);
+}
+
+/* ---- log ---- */
+
+typedef struct LogParts {
+    Reg k, f; /* x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt 2 */
+} LogParts;
+
+static LogParts log_parts(const Math *m, Reg x)
+{
+    const int64_t sqrt_half = 0x3fe6a09e667f3bcd, exponent_of_2_52 = 0x4330000000000000;
+    const Reg raw = math_bits(m, x);
+    const Reg shifted = loop_binary(m->f, LOOP_sub, raw, bits(m, sqrt_half));
+    const Reg exponent = loop_binary(m->f, LOOP_and, shifted, bits(m, (int64_t)0xfff0000000000000));
+    const Reg mantissa = math_from_bits(m, loop_binary(m->f, LOOP_sub, raw, exponent));
+    const Reg biased = loop_binary(m->f, LOOP_add, shifted, bits(m, (int64_t)1023 << 52));
+    const Reg field = loop_binary(m->f, LOOP_shift_right_zero, biased, bits(m, 52));
+    const Reg number = math_from_bits(m, loop_binary(m->f, LOOP_or, field, bits(m, exponent_of_2_52)));
+    return (LogParts){math_sub(m, number, math_real(m, 0x1p52 + 1023)), math_sub(m, mantissa, math_real(m, 1))};
+}
+
+/* log(1 + f) less f, kept apart so that f's own bits stay: -(f^2/2 - s (f^2/2 + R)), s = f / (2 + f). */
+static Reg log_tail(const Math *m, Reg f)
+{
+    const Reg s = math_div(m, f, math_add(m, f, math_real(m, 2)));
+    const Reg z = math_mul(m, s, s);
+    const Reg series = math_mul(m, z, m->wide ? MATH_POLYNOMIAL(m, z, log_long) : MATH_POLYNOMIAL(m, z, log_short));
+    const Reg half_square = math_scale(m, math_mul(m, f, f), 0.5);
+    return math_sub(m, math_mul(m, s, math_add(m, half_square, series)), half_square);
+}
+
+/* 0 → -inf, below → NaN, inf and NaN stay. */
+static Reg log_special(const Math *m, Reg x, Reg result)
+{
+    const Reg zero = math_real(m, 0), infinity = math_real(m, INFINITY);
+    const Reg large = math_less(m, x, infinity); /* false for NaN too */
+    const Reg positive = math_less(m, zero, x);
+    const Reg edge = math_select(m, loop_compare(m->f, LOOP_equal, x, zero), math_real(m, -INFINITY), math_real(m, NAN));
+    return math_select(m, large, math_select(m, positive, result, edge), x);
+}
+
+/* Denormals times 2^54; the exponent to take off again. */
+static Reg normalize(const Math *m, Reg x, Reg *exponent)
+{
+    const Reg small = math_less(m, x, math_real(m, 0x1p-1022));
+    *exponent = math_select(m, small, math_real(m, -54), math_real(m, 0));
+    return math_select(m, small, math_scale(m, x, 0x1p54), x);
+}
+
+static LogParts normal_parts(const Math *m, Reg x)
+{
+    Reg exponent;
+    if (!m->wide) /* f32 has no numbers that are denormal in f64 */
+        return log_parts(m, x);
+    LogParts parts = log_parts(m, normalize(m, x, &exponent));
+    parts.k = math_add(m, parts.k, exponent);
+    return parts;
+}
+
+Reg math_log(const Math *m, Reg x)
+{
+    const LogParts parts = normal_parts(m, x);
+    const Reg low = math_fma(m, parts.k, math_real(m, LN2_LOW), log_tail(m, parts.f));
+    return log_special(m, x, math_fma(m, parts.k, math_real(m, LN2_HIGH), math_add(m, parts.f, low)));
+}
+
+/* k * exponent_factor + log(1 + f) * factor; the product in two parts, f and the tail. */
+Reg math_log_base(const Math *m, Reg x, double factor, double exponent_factor)
+{
+    const LogParts parts = normal_parts(m, x);
+    const Reg low = math_scale(m, log_tail(m, parts.f), factor);
+    const Reg high = math_fma(m, parts.f, math_real(m, factor), low);
+    return log_special(m, x, math_fma(m, parts.k, math_real(m, exponent_factor), high));
+}
+
+/* u = 1 + x; for u near 1 f is x itself, else what rounding u lost comes back as a correction c / u. */
+Reg math_log1p(const Math *m, Reg x)
+{
+    const Reg one = math_real(m, 1), zero = math_real(m, 0);
+    const Reg u = math_add(m, one, x);
+    LogParts parts = log_parts(m, u);
+    const Reg near_one = loop_compare(m->f, LOOP_equal, parts.k, zero);
+    const Reg lost = math_sub(m, x, math_sub(m, u, one));
+    const Reg correction = math_select(m, near_one, zero, math_div(m, lost, u));
+    parts.f = math_select(m, near_one, x, parts.f);
+    const Reg low = math_fma(m, parts.k, math_real(m, LN2_LOW), math_add(m, correction, log_tail(m, parts.f)));
+    const Reg sum = math_fma(m, parts.k, math_real(m, LN2_HIGH), math_add(m, parts.f, low));
+    const Reg signed_zero = loop_compare(m->f, LOOP_equal, x, zero);
+    return math_select(m, signed_zero, x, log_special(m, u, sum));
+}
+
+/* ---- erfc ---- */
+
+Reg math_erfc(const Math *m, Reg z, Reg square, Reg tail)
+{
+    const double most = m->wide ? 28.0 : 10.6;
+    const Reg limited = loop_binary(m->f, LOOP_min, math_real(m, most), z); /* NaN stays */
+    const Reg two = math_real(m, 2);
+    const Reg y = math_div(m, math_sub(m, limited, two), math_add(m, limited, two));
+    const Reg scaled = m->wide ? MATH_POLYNOMIAL(m, y, erfcx_long) : MATH_POLYNOMIAL(m, y, erfcx_short);
+    const Reg minus_square = loop_unary(m->f, LOOP_neg, square);
+    const Reg minus_tail = tail.id == 0 ? tail : loop_unary(m->f, LOOP_neg, tail);
+    const Reg decay = math_exp_sum(m, minus_square, minus_tail);
+    return math_mul(m, decay, math_div(m, scaled, math_add(m, limited, math_real(m, 1))));
+}
+
+/* ---- sin, cos, tan ---- */
+
+/* x = q pi / 2 + r, q from 0 to 3 as a small f64 (or any number equal to it mod 4). */
+typedef struct Quadrant {
+    Reg q, r;
+} Quadrant;
+
+/* pi / 2 in parts of 26 bits: products with q below 2^27 are exact. */
+static Quadrant reduce_small(const Math *m, Reg x)
+{
+    static const double part[] = {0x1.921fb5p0, 0x1.110b46p-26, 0x1.1a6263p-54, 0x1.8a2e03707344ap-81};
+    const Reg rounder = math_real(m, ROUNDER);
+    const Reg q = math_sub(m, math_add(m, math_scale(m, x, 0x1.45f306dc9c883p-1), rounder), rounder);
+    Reg r = x;
+    for (int i = 0; i < 4; i++)
+        r = math_fma(m, q, math_real(m, -part[i]), r);
+    return (Quadrant){q, r};
+}
+
+/* x 2/pi by pieces of 28 bits, whole turns dropped from each product, which is exact for x of 24 bits. */
+static Quadrant reduce_large(const Math *m, Reg x)
+{
+    static const double piece[] = {0x1.45f306cp-1,    0x1.c9c882ap-29,   0x1.4fe13a8p-59,   0x1.f47d4dp-86,
+                                   0x1.bb81b6cp-113,  0x1.4acc9ep-143,   0x1.0e4107cp-170,  0x1.ca2c756p-197,
+                                   0x1.bd778acp-225,  0x1.b7246ep-256};
+    Reg q = math_real(m, 0), fraction = math_real(m, 0);
+    for (size_t i = 0; i < sizeof piece / sizeof *piece; i++) {
+        const Reg product = math_scale(m, x, piece[i]);
+        const Reg whole = loop_unary(m->f, LOOP_round_even, product);
+        const Reg turns = loop_unary(m->f, LOOP_floor, math_scale(m, whole, 0.25));
+        q = math_add(m, q, math_fma(m, turns, math_real(m, -4), whole));
+        fraction = math_add(m, fraction, math_sub(m, product, whole));
+        const Reg carry = loop_unary(m->f, LOOP_round_even, fraction);
+        q = math_add(m, q, carry);
+        fraction = math_sub(m, fraction, carry);
+    }
+    return (Quadrant){q, math_scale(m, fraction, 0x1.921fb54442d18p0)};
+}
+
+Reg math_largest_lane(const Math *m, Reg x)
+{
+    int8_t mask[64];
+    for (uint32_t width = m->lanes; width > 1; width /= 2) {
+        for (uint32_t i = 0; i < width / 2; i++)
+            mask[i] = (int8_t)(width / 2 + i);
+        const Reg high = loop_shuffle(m->f, x, x, mask, width / 2);
+        for (uint32_t i = 0; i < width / 2; i++)
+            mask[i] = (int8_t)i;
+        x = loop_binary(m->f, LOOP_max, loop_shuffle(m->f, x, x, mask, width / 2), high);
+    }
+    return x;
+}
+
+/* Lanes that are large take the long way; each lane's result depends on itself alone. */
+static Quadrant reduce(const Math *m, Reg x)
+{
+    const double limit = 0x1p26;
+    const Quadrant small = reduce_small(m, x);
+    const Reg magnitude = math_abs(m, x);
+    const Reg q = loop_variable(m->f, small.q), r = loop_variable(m->f, small.r);
+    const Reg is_finite = math_less(m, magnitude, math_real(m, INFINITY));
+    const Reg relevant = math_select(m, is_finite, magnitude, math_real(m, 0));
+    const LoopType scalar = loop_type(LOOP_f64, 1);
+    loop_if(m->f, loop_compare(m->f, LOOP_less, loop_real(m->f, scalar, limit), math_largest_lane(m, relevant)));
+    const Quadrant large = reduce_large(m, x);
+    const Reg is_large = math_less(m, math_real(m, limit), magnitude);
+    loop_set(m->f, q, math_select(m, is_large, large.q, small.q));
+    loop_set(m->f, r, math_select(m, is_large, large.r, small.r));
+    loop_close(m->f);
+    return (Quadrant){loop_get(m->f, q), loop_get(m->f, r)};
+}
+
+static Reg sine_of(const Math *m, Reg r, Reg square)
+{
+    return math_fma(m, math_mul(m, r, square), MATH_POLYNOMIAL(m, square, sin_long), r);
+}
+
+static Reg cosine_of(const Math *m, Reg square)
+{
+    const Reg high = math_mul(m, math_mul(m, square, square), MATH_POLYNOMIAL(m, square, cos_long));
+    return math_add(m, math_fma(m, square, math_real(m, -0.5), math_real(m, 1)), high);
+}
+
+/* The two low bits of a small whole number. */
+static Reg low_bits(const Math *m, Reg q)
+{
+    return math_bits(m, math_add(m, q, math_real(m, ROUNDER)));
+}
+
+static Reg has_bit(const Math *m, Reg number, int64_t bit)
+{
+    const Reg masked = loop_binary(m->f, LOOP_and, number, bits(m, bit));
+    return loop_compare(m->f, LOOP_not_equal, masked, bits(m, 0));
+}
+
+Reg math_sine(const Math *m, Reg x, int quarter)
+{
+    const Quadrant quadrant = reduce(m, x);
+    const Reg square = math_mul(m, quadrant.r, quadrant.r);
+    const Reg q = loop_binary(m->f, LOOP_add, low_bits(m, quadrant.q), bits(m, quarter));
+    const Reg value = math_select(m, has_bit(m, q, 1), cosine_of(m, square), sine_of(m, quadrant.r, square));
+    const Reg turned = math_select(m, has_bit(m, q, 2), loop_unary(m->f, LOOP_neg, value), value);
+    if (quarter != 0)
+        return turned;
+    return math_select(m, loop_compare(m->f, LOOP_equal, x, math_real(m, 0)), x, turned);
+}
+
+Reg math_tangent(const Math *m, Reg x)
+{
+    const Quadrant quadrant = reduce(m, x);
+    const Reg square = math_mul(m, quadrant.r, quadrant.r);
+    const Reg sine = sine_of(m, quadrant.r, square), cosine = cosine_of(m, square);
+    const Reg odd = has_bit(m, low_bits(m, quadrant.q), 1);
+    const Reg top = math_select(m, odd, loop_unary(m->f, LOOP_neg, cosine), sine);
+    const Reg tangent = math_div(m, top, math_select(m, odd, sine, cosine));
+    return math_select(m, loop_compare(m->f, LOOP_equal, x, math_real(m, 0)), x, tangent);
+}
+
+/* ---- atan2 ---- */
+
+/* atan(top / bottom) for 0 <= top <= bottom: above tan(pi / 8) it is pi / 4 + atan((top - bottom) / (top + bottom)). */
+static Reg atan_of_ratio(const Math *m, Reg top, Reg bottom)
+{
+    const Reg steep = math_less(m, math_scale(m, bottom, 0x1.a827999fcef32p-2), top);
+    const Reg t = math_select(m, steep, math_sub(m, top, bottom), top);
+    const Reg b = math_select(m, steep, math_add(m, top, bottom), bottom);
+    const Reg ratio = math_div(m, t, b);
+    const Reg square = math_mul(m, ratio, ratio);
+    const Reg tail = math_mul(m, math_mul(m, ratio, square), MATH_POLYNOMIAL(m, square, atan_long));
+    const Reg low = math_select(m, steep, math_real(m, 0x1.1a62633145c07p-55), math_real(m, 0));
+    const Reg high = math_select(m, steep, math_real(m, 0x1.921fb54442d18p-1), math_real(m, 0));
+    return math_add(m, high, math_add(m, ratio, math_add(m, tail, low)));
+}
+
+Reg math_atan2(const Math *m, Reg y, Reg x)
+{
+    const Reg zero = math_real(m, 0), infinity = math_real(m, INFINITY), one = math_real(m, 1);
+    Reg height = math_abs(m, y), width = math_abs(m, x);
+    /* Two infinities, or two zeros: ratios that make no sense are made to. */
+    const Reg infinite = loop_binary(m->f, LOOP_and, loop_compare(m->f, LOOP_equal, height, infinity),
+                                     loop_compare(m->f, LOOP_equal, width, infinity));
+    height = math_select(m, infinite, one, height);
+    width = math_select(m, infinite, one, width);
+    const Reg steep = math_less(m, width, height);
+    const Reg top = math_select(m, steep, width, height), bottom = math_select(m, steep, height, width);
+    const Reg empty = loop_compare(m->f, LOOP_equal, bottom, zero);
+    const Reg flat = loop_compare(m->f, LOOP_equal, bottom, infinity);
+    const Reg angle = atan_of_ratio(m, math_select(m, flat, zero, top), math_select(m, empty, one, math_select(m, flat, one, bottom)));
+    const Reg quarter = math_add(m, math_sub(m, math_real(m, 0x1.921fb54442d18p0), angle), math_real(m, 0x1.1a62633145c07p-54));
+    const Reg acute = math_select(m, steep, quarter, angle);
+    const Reg half = math_add(m, math_sub(m, math_real(m, 0x1.921fb54442d18p1), acute), math_real(m, 0x1.1a62633145c07p-53));
+    const Reg left = loop_compare(m->f, LOOP_less, math_bits(m, x), bits(m, 0)); /* also -0 */
+    const Reg turned = math_with_sign(m, math_select(m, left, half, acute), y);
+    const Reg unordered = loop_binary(m->f, LOOP_or, loop_compare(m->f, LOOP_not_equal, x, x), loop_compare(m->f, LOOP_not_equal, y, y));
+    return math_select(m, unordered, math_add(m, x, y), turned);
+}
