@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Groups lowered to loop IR, run by the loop interpreter (which checks every access) and compared with the interpreter of
+ * the graph: hand-made regions of every kind of data movement and reduction, and random ones. Each for several vector
+ * widths, with the items cut in several calls, and with symbolic sizes. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "codegen/lower/lower.h"
+#include "ir/build.h"
+
+enum { MAX_SYMBOLS = 4, MAX_ARRAYS = 40 };
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* ---------------------------------------------------------------- data ---- */
+
+/* One element: floats in -2 … 2, integers in -9 … 9 (names starting with "index": 0 … 2, "count": 0 … 5). */
+static void random_element(ElementType element, const char *name, uint64_t *state, void *out)
+{
+    const uint64_t bits = next_random(state) >> 11;
+    double value = (double)(bits & 0xFFFF) / 16384.0 - 2;
+    if (element == ELEMENT_bool)
+        value = bits & 1;
+    else if (strncmp(name, "index", 5) == 0)
+        value = (double)(bits % 3);
+    else if (strncmp(name, "positive", 8) == 0)
+        value = fabs(value) + 0.5;
+    else if (element_is_integer(element))
+        value = (double)(bits % 19) - 9;
+    int64_t integer = (int64_t)value;
+    float narrow = (float)value;
+    switch (element) {
+    case ELEMENT_f32:
+        memcpy(out, &narrow, 4);
+        break;
+    case ELEMENT_f64:
+        memcpy(out, &value, 8);
+        break;
+    case ELEMENT_bf16: {
+        uint32_t all;
+        memcpy(&all, &narrow, 4);
+        all >>= 16;
+        memcpy(out, &all, 2);
+        break;
+    }
+    case ELEMENT_f16:
+        integer = 0x3000 + (int64_t)(bits % 0x1000) + (int64_t)(bits >> 20 & 1) * 0x8000;
+        memcpy(out, &integer, 2);
+        break;
+    case ELEMENT_u4:
+        integer &= 15;
+        memcpy(out, &integer, 1);
+        break;
+    case ELEMENT_i4:
+        integer = integer < -8 ? -8 : integer > 7 ? 7 : integer;
+        memcpy(out, &integer, 1);
+        break;
+    default:
+        memcpy(out, &integer, element_info[element].bytes);
+    }
+}
+
+/* An array of the type, exactly as long as it must be: reading past it is caught. */
+static HostArray make_array(const Module *module, Type type, const int64_t *symbol, Arena *arena)
+{
+    HostArray array = {.element = type.element, .rank = type.rank};
+    for (uint32_t i = 0; i < type.rank; i++)
+        array.dim[i] = dim_evaluate(module, type.dim[i], symbol);
+    array.data = arena_alloc(arena, host_array_bytes(&array));
+    assert_non_null(array.data);
+    return array;
+}
+
+static void fill(HostArray *array, const char *name, uint64_t *state)
+{
+    const uint32_t bytes = element_info[array->element].bytes;
+    for (int64_t i = 0; i < host_array_size(array); i++)
+        random_element(array->element, name, state, (char *)array->data + i * bytes);
+}
+
+/* ---------------------------------------------------------------- comparing ---- */
+
+static double number_at(const HostArray *array, int64_t index)
+{
+    const char *at = (const char *)array->data + index * (int64_t)element_info[array->element].bytes;
+    int64_t bits = 0;
+    memcpy(&bits, at, element_info[array->element].bytes);
+    float narrow;
+    double wide;
+    switch (array->element) {
+    case ELEMENT_f32:
+        memcpy(&narrow, at, 4);
+        return (double)narrow;
+    case ELEMENT_f64:
+        memcpy(&wide, at, 8);
+        return wide;
+    case ELEMENT_bf16:
+        bits <<= 16;
+        memcpy(&narrow, &bits, 4);
+        return (double)narrow;
+    case ELEMENT_f16: {
+        const int64_t exponent = bits >> 10 & 31, fraction = bits & 1023;
+        wide = exponent == 31 ? (fraction != 0 ? NAN : INFINITY)
+               : exponent == 0 ? ldexp((double)fraction, -24)
+                               : ldexp((double)(fraction + 1024), (int)exponent - 25);
+        return bits & 0x8000 ? -wide : wide;
+    }
+    default:
+        return (double)(bits << (64 - 8 * element_info[array->element].bytes) >> (64 - 8 * element_info[array->element].bytes));
+    }
+}
+
+static void compare(const char *name, const HostArray *made, const HostArray *expected, double tolerance)
+{
+    for (int64_t i = 0; i < host_array_size(expected); i++) {
+        const double a = number_at(made, i), b = number_at(expected, i);
+        const bool same = (isnan(a) && isnan(b)) || a == b || fabs(a - b) <= tolerance * (1 + fabs(b));
+        if (!same)
+            fail_msg("%s: element %lld of %lld is %.9g, not %.9g", name, (long long)i, (long long)host_array_size(expected), a, b);
+    }
+}
+
+/* ---------------------------------------------------------------- running ---- */
+
+typedef struct Lowered {
+    LoopModule *loops;
+    LoweredGroup group;
+    Arena scratch;
+} Lowered;
+
+static void print_diag(const Diag *diag)
+{
+    for (const DiagMessage *m = diag->first; m != NULL; m = m->next)
+        print_message("%s: %s\n", m->where, m->what);
+}
+
+static void lower_one(const char *name, LowerFamily *family, const Graph *graph, const char *target_name, Lowered *out, Diag *diag)
+{
+    static Target target;
+    assert_int_equal(target_find(target_name, &target, diag), STATUS_OK);
+    arena_init(&out->scratch);
+    out->loops = loop_module_create();
+    out->group = (LoweredGroup){.temporary_bytes = dim_constant(0)};
+    const LowerContext context = {&target, out->loops, &out->scratch, diag};
+    const Status status = family(&context, graph, &out->group);
+    if (status != STATUS_OK) {
+        print_diag(diag);
+        fail_msg("%s (%s): not lowered", name, target_name);
+    }
+    for (uint32_t i = 0; i < out->group.kernel_count; i++)
+        if (loop_verify(out->loops, out->group.kernel[i].function, diag) != STATUS_OK) {
+            print_diag(diag);
+            fail_msg("%s (%s): kernel %u is wrong", name, target_name, (unsigned)i);
+        }
+}
+
+static void lowered_release(Lowered *lowered)
+{
+    loop_module_destroy(lowered->loops);
+    arena_release(&lowered->scratch);
+}
+
+/* Runs the kernels, each in three calls; gives the status. */
+static int32_t run_kernels(const char *name, const Module *module, const Lowered *lowered, const int64_t *symbol,
+                           HostArray *array, uint32_t count, Arena *arena, Diag *diag)
+{
+    void *buffer[MAX_ARRAYS];
+    size_t bytes[MAX_ARRAYS];
+    for (uint32_t i = 0; i < count; i++) {
+        buffer[i] = array[i].data;
+        bytes[i] = host_array_bytes(&array[i]);
+    }
+    bytes[count] = (size_t)dim_evaluate(module, lowered->group.temporary_bytes, symbol);
+    buffer[count] = arena_alloc(arena, bytes[count]);
+    for (uint32_t k = 0; k < lowered->group.kernel_count; k++) {
+        const Kernel *kernel = &lowered->group.kernel[k];
+        int64_t size[64];
+        assert_true(kernel->size_count <= 64);
+        for (uint32_t i = 0; i < kernel->size_count; i++)
+            size[i] = dim_evaluate(module, kernel->size[i], symbol);
+        const int64_t extent = dim_evaluate(module, kernel->extent, symbol);
+        const int64_t cut[] = {0, extent / 3, extent / 3 + (extent + 1) / 2, extent};
+        for (uint32_t part = 0; part < 3; part++) {
+            int32_t status = -1;
+            if (loop_interpret(lowered->loops, kernel->function, buffer, bytes, size, cut[part] < extent ? cut[part] : extent,
+                               cut[part + 1] < extent ? cut[part + 1] : extent, &status, diag) != STATUS_OK) {
+                StrBuf text = {0};
+                loop_print(lowered->loops, kernel->function, &text);
+                print_message("%s\n", strbuf_text(&text));
+                print_diag(diag);
+                fail_msg("%s: kernel %u failed", name, (unsigned)k);
+            }
+            if (status != 0)
+                return status;
+        }
+    }
+    return 0;
+}
+
+/* Lowers the graph as one group and compares. */
+static void check_graph(const char *name, LowerFamily *family, const Graph *graph, const int64_t *symbol, double tolerance,
+                        int32_t expected_status, const char *target, Diag *diag)
+{
+    Arena arena;
+    arena_init(&arena);
+    uint64_t state = 88172645463325252u;
+    const uint32_t inputs = graph->parameter_count, outputs = graph->result_count;
+    HostArray array[MAX_ARRAYS], expected[MAX_ARRAYS];
+    for (uint32_t i = 0; i < inputs; i++) {
+        array[i] = make_array(graph->module, value_type(graph, graph->parameter[i]), symbol, &arena);
+        fill(&array[i], parameter_name(graph, i), &state);
+    }
+    for (uint32_t i = 0; i < outputs; i++)
+        array[inputs + i] = make_array(graph->module, value_type(graph, graph->result[i]), symbol, &arena);
+    Lowered lowered;
+    lower_one(name, family, graph, target, &lowered, diag);
+    const int32_t status = run_kernels(name, graph->module, &lowered, symbol, array, inputs + outputs, &arena, diag);
+    if (status != expected_status)
+        fail_msg("%s (%s): status %d", name, target, (int)status);
+    if (status == 0) {
+        if (graph_evaluate(graph, array, inputs, expected, &arena, diag) != STATUS_OK) {
+            print_diag(diag);
+            fail_msg("%s: the graph's interpreter fails", name);
+        }
+        for (uint32_t i = 0; i < outputs; i++)
+            compare(name, &array[inputs + i], &expected[i], tolerance);
+    }
+    lowered_release(&lowered);
+    arena_release(&arena);
+}
+
+typedef struct Case {
+    const char *name;
+    LowerFamily *family;
+    const char *text;
+    int64_t symbol[MAX_SYMBOLS];
+    double tolerance;
+    int32_t status;
+} Case;
+
+static void check_case(const Case *c)
+{
+    static const char *const target[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
+    for (uint32_t i = 0; i < 3; i++) {
+        Diag diag;
+        diag_init(&diag);
+        Module *module = module_parse(c->name, c->text, strlen(c->text), &diag);
+        if (module == NULL) {
+            print_diag(&diag);
+            fail_msg("%s: doesn't parse", c->name);
+        }
+        check_graph(c->name, c->family, module->graph[0], c->symbol, c->tolerance, c->status, target[i], &diag);
+        module_destroy(module);
+        diag_release(&diag);
+    }
+}
+
+static void check_cases(const Case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        check_case(&cases[i]);
+}
+#define CHECK(cases) check_cases(cases, sizeof(cases) / sizeof *(cases))
+
+/* ---------------------------------------------------------------- pointwise ---- */
+
+#define SYMBOLS "symbol B = 1..64\nsymbol S = 1..512\n"
+
+static const Case arithmetic_cases[] = {
+    {"scalar", lower_pointwise, "graph @g(%x: f32, %y: f32) { %z = add %x, %y return %z }", {0}, 0, 0},
+    {"flat", lower_pointwise, "graph @g(%x: f32[7,5,3], %y: f32[7,5,3]) { %z = mul %x, %y return %z }", {0}, 0, 0},
+    {"long", lower_pointwise, "graph @g(%x: f32[3000], %y: f32[3000]) { %z = sub %x, %y return %z }", {0}, 0, 0},
+    {"symbolic", lower_pointwise, SYMBOLS "graph @g(%x: f32[B,S,6]) { %z = neg %x return %z }", {3, 11}, 0, 0},
+    {"empty", lower_pointwise, "symbol B = 0..9\ngraph @g(%x: f32[B,4]) { %z = neg %x return %z }", {0}, 0, 0},
+    {"two results", lower_pointwise,
+     "graph @g(%x: f32[37], %y: f32[37]) { %a = add %x, %y %b = mul %a, %y %c = less %a, %b return %a, %b, %c }", {0}, 0, 0},
+    {"f64", lower_pointwise, "graph @g(%x: f64[13], %y: f64[13]) { %a = div %x, %y %b = sqrt %a %c = max %a, %b return %c }",
+     {0}, 0, 0},
+    {"bf16", lower_pointwise,
+     "graph @g(%x: bf16[21], %y: bf16[21]) { %a = add %x, %y %b = mul %a, %y %c = cast %b {element = f32} return %b, %c }", {0}, 0, 0},
+    {"f16", lower_pointwise,
+     "graph @g(%x: f16[21], %y: f16[21]) { %a = add %x, %y %b = mul %a, %y %c = sub %b, %x return %c }", {0}, 0, 0},
+    {"bool", lower_pointwise,
+     "graph @g(%x: bool[40], %y: bool[40]) { %a = and %x, %y %b = or %x, %y %c = xor %a, %b %d = not %c %e = max %d, %x "
+     "return %d, %e }", {0}, 0, 0},
+    {"select", lower_pointwise,
+     "graph @g(%c: bool[19], %x: i64[19], %y: i64[19]) { %z = select %c, %x, %y %w = min %z, %x return %z, %w }", {0}, 0, 0},
+    {"i32 division", lower_pointwise,
+     "graph @g(%x: i32[45], %y: i32[45]) { %a = div %x, %y %b = remainder %x, %y %c = fmod %x, %y return %a, %b, %c }", {0}, 0, 0},
+    {"u8", lower_pointwise,
+     "graph @g(%x: u8[45], %y: u8[45]) { %a = div %x, %y %b = remainder %x, %y %c = max %x, %y %d = sub %x, %y %e = less %x, %y "
+     "return %a, %b, %c, %d, %e }", {0}, 0, 0},
+    {"i8 and shifts", lower_pointwise,
+     "graph @g(%x: i8[45], %y: i8[45]) { %a = shift_left %x, %y %b = shift_right %x, %y %c = abs %x %d = sign %x %e = pow %x, %y "
+     "return %a, %b, %c, %d, %e }", {0}, 0, 0},
+    {"u64", lower_pointwise,
+     "graph @g(%x: u64[15], %y: u64[15]) { %a = shift_right %x, %y %b = min %x, %y %c = greater_equal %x, %y %d = cast %x {element = f32} "
+     "return %a, %b, %c, %d }", {0}, 0, 0},
+    {"i4", lower_pointwise, "graph @g(%x: i4[25], %y: i4[25]) { %a = add %x, %y %b = cast %a {element = f32} return %a, %b }", {0}, 0, 0},
+    {"casts of f32", lower_pointwise,
+     "graph @g(%x: f32[33]) { %k = constant 1e10 : f32 %m = broadcast %k {shape = [33], axes = []} %y = mul %x, %m "
+     "%a = cast %y {element = i32} %b = cast %y {element = u8} %c = cast %y {element = i64} %d = cast %y {element = u64} "
+     "%e = cast %x {element = i8} %f = cast %x {element = bool} %h = cast %x {element = f16} %i = cast %x {element = bf16} "
+     "%j = cast %y {element = u32} return %a, %b, %c, %d, %e, %f, %h, %i, %j }", {0}, 0, 0},
+    {"casts of f64", lower_pointwise,
+     "graph @g(%x: f64[33]) { %a = cast %x {element = f32} %b = cast %x {element = bf16} %c = cast %x {element = f16} "
+     "%d = cast %x {element = i32} return %a, %b, %c, %d }", {0}, 0, 0},
+    {"casts of i32", lower_pointwise,
+     "graph @g(%x: i32[33]) { %a = cast %x {element = f32} %b = cast %x {element = bf16} %c = cast %x {element = u8} "
+     "%d = cast %x {element = i64} %e = cast %x {element = bool} return %a, %b, %c, %d, %e }", {0}, 0, 0},
+    {"bitcast", lower_pointwise,
+     "graph @g(%x: f32[9], %y: i16[9]) { %a = bitcast %x {element = i32} %b = bitcast %y {element = u16} return %a, %b }", {0}, 0, 0},
+    {"functions", lower_pointwise,
+     "graph @g(%x: f32[50]) { %a = exp %x %b = rsqrt %a %c = reciprocal %a %d = round %x %e = is_nan %x return %a, %b, %c, %d, %e }",
+     {0}, 1e-6, 0},
+};
+
+static void test_arithmetic(void **state)
+{
+    (void)state;
+    CHECK(arithmetic_cases);
+}
+
+static const Case movement_cases[] = {
+    {"bias", lower_pointwise,
+     "graph @g(%x: f32[3,5,21], %b: f32[21]) { %c = broadcast %b {shape = [3,5,21], axes = [2]} %z = add %x, %c return %z }", {0}, 0, 0},
+    {"channel", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,5,S,3], %b: f32[5]) { %c = broadcast %b {shape = [B,5,S,3], axes = [1]} %z = add %x, %c return %z }",
+     {2, 7}, 0, 0},
+    {"mask", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,4,S,S], %m: bool[B,1,1,S]) { %c = broadcast %m {shape = [B,4,S,S], axes = [0,1,2,3]} "
+     "%k = constant -inf : f32 %n = broadcast %k {shape = [B,4,S,S], axes = []} %z = select %c, %x, %n return %z }", {2, 9}, 0, 0},
+    {"outer product", lower_pointwise,
+     "graph @g(%x: f32[13], %y: f32[11]) { %a = broadcast %x {shape = [13,11], axes = [0]} "
+     "%b = broadcast %y {shape = [13,11], axes = [1]} %z = mul %a, %b return %z }", {0}, 0, 0},
+    {"transpose", lower_pointwise,
+     "graph @g(%x: f32[13,11]) { %a = transpose %x {permutation = [1,0]} return %a }", {0}, 0, 0},
+    {"transpose inside", lower_pointwise,
+     "graph @g(%x: i32[5,7,3], %y: i32[7,5,3]) { %a = transpose %x {permutation = [1,0,2]} %b = add %a, %y return %b }", {0}, 0, 0},
+    {"heads", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,S,24]) { %a = reshape %x {shape = [B,S,3,8]} %b = transpose %a {permutation = [0,2,1,3]} return %b }",
+     {2, 5}, 0, 0},
+    {"heads back", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,3,S,8], %y: f32[B,S,24]) { %a = transpose %x {permutation = [0,2,1,3]} "
+     "%b = reshape %a {shape = [B,S,24]} %c = add %b, %y return %c }", {2, 5}, 0, 0},
+    {"odd heads back", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,3,S,5], %y: f32[B,S,15]) { %a = transpose %x {permutation = [0,2,1,3]} "
+     "%b = reshape %a {shape = [B,S,15]} %n = neg %b %c = add %n, %y return %c }", {2, 5}, 0, 0},
+    {"reshape across", lower_pointwise,
+     "graph @g(%x: f32[6,10]) { %a = transpose %x {permutation = [1,0]} %b = reshape %a {shape = [4,15]} "
+     "%c = transpose %b {permutation = [1,0]} return %c }", {0}, 0, 0},
+    {"slice", lower_pointwise,
+     "graph @g(%x: f32[9,30]) { %a = slice %x {starts = [1,3], limits = [8,28], strides = [2,1]} %b = neg %a return %b }", {0}, 0, 0},
+    {"strided slice", lower_pointwise,
+     "graph @g(%x: f32[9,30]) { %a = slice %x {starts = [0,1], limits = [9,30], strides = [1,3]} return %a }", {0}, 0, 0},
+    {"symbolic slice", lower_pointwise,
+     SYMBOLS "graph @g(%q: f32[S], %x: f32[B,S+4]) { %a = slice %x {starts = [0,2], limits = [B,S+2], strides = [1,1]} return %a }", {3, 13}, 0, 0},
+    {"reverse", lower_pointwise,
+     "graph @g(%x: f32[5,21]) { %a = reverse %x {axes = [0,1]} %b = reverse %x {axes = [0]} %c = add %a, %b return %c }", {0}, 0, 0},
+    {"pad", lower_pointwise,
+     "graph @g(%x: f32[5,21], %v: f32) { %a = pad %x, %v {low = [1,3], high = [2,20], interior = [0,0]} return %a }", {0}, 0, 0},
+    {"crop and interior", lower_pointwise,
+     "graph @g(%x: i32[6,11], %v: i32) { %a = pad %x, %v {low = [-1,2], high = [3,-4], interior = [1,2]} return %a }", {0}, 0, 0},
+    {"pad nothing", lower_pointwise,
+     "symbol B = 0..9\nsymbol S = 0..9\ngraph @g(%x: f32[B,S], %v: f32) { %a = pad %x, %v {low = [1,3], high = [2,9], interior = [0,0]} return %a }",
+     {3, 0}, 0, 0},
+    {"pad outside", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,S,40], %v: f32) { %a = pad %x, %v {low = [1,S,0], high = [0,1,0], interior = [0,0,0]} return %a }",
+     {2, 3}, 0, 0},
+    {"concatenate", lower_pointwise,
+     "graph @g(%x: f32[3,17], %y: f32[3,30], %z: f32[3,1]) { %a = concatenate %x, %y, %z {axis = 1} %b = neg %a return %b }", {0}, 0, 0},
+    {"concatenate rows", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,20], %y: f32[S,20]) { %a = concatenate %x, %y {axis = 0} return %a }", {3, 5}, 0, 0},
+    {"concatenate nothing", lower_pointwise,
+     "symbol B = 0..9\nsymbol S = 0..9\ngraph @g(%x: f32[2,B], %y: f32[2,S]) { %a = concatenate %x, %y {axis = 1} return %a }", {0, 5}, 0, 0},
+    {"rotary", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,2,S,16], %cos: f32[S,16], %sin: f32[S,16]) { "
+     "%h = slice %x {starts = [0,0,0,8], limits = [B,2,S,16], strides = [1,1,1,1]} "
+     "%l = slice %x {starts = [0,0,0,0], limits = [B,2,S,8], strides = [1,1,1,1]} %m = neg %h "
+     "%r = concatenate %m, %l {axis = 3} %c = broadcast %cos {shape = [B,2,S,16], axes = [2,3]} "
+     "%s = broadcast %sin {shape = [B,2,S,16], axes = [2,3]} %a = mul %x, %c %b = mul %r, %s %z = add %a, %b return %z }", {2, 3}, 0, 0},
+    {"iota", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,S]) { %i = iota {shape = [B,S], axis = 1, element = f32} %j = iota {shape = [B,S], axis = 0, element = f32} "
+     "%a = mul %x, %i %b = add %a, %j return %b }", {3, 13}, 0, 0},
+    {"causal", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[B,S,S]) { %i = iota {shape = [B,S,S], axis = 1, element = i64} "
+     "%j = iota {shape = [B,S,S], axis = 2, element = i64} %m = less_equal %j, %i %k = constant 0 : f32 "
+     "%n = broadcast %k {shape = [B,S,S], axes = []} %z = select %m, %x, %n return %z }", {2, 9}, 0, 0},
+    {"dimension", lower_pointwise,
+     SYMBOLS "graph @g(%q: f32[S], %x: i64[B]) { %d = dimension {size = B*S+1} %e = broadcast %d {shape = [B], axes = []} %z = add %x, %e return %z }",
+     {5, 7}, 0, 0},
+};
+
+static void test_movement(void **state)
+{
+    (void)state;
+    CHECK(movement_cases);
+}
+
+static const Case index_cases[] = {
+    {"embedding", lower_pointwise,
+     SYMBOLS "graph @g(%x: f32[3,20], %index: i64[B,S,1], %p: f32[S,20]) { "
+     "%a = gather %x, %index {axes = [0], batch_count = 0, index_mode = \"error\"} "
+     "%b = broadcast %p {shape = [B,S,20], axes = [1,2]} %c = add %a, %b return %c }", {2, 5}, 0, 0},
+    {"gather last", lower_pointwise,
+     "graph @g(%x: f32[5,7], %index: i32[11,1]) { %a = gather %x, %index {axes = [1], batch_count = 0, index_mode = \"error\"} return %a }",
+     {0}, 0, 0},
+    {"gather pairs", lower_pointwise,
+     "graph @g(%x: f32[4,3,6], %index: i64[5,2]) { %a = gather %x, %index {axes = [0,1], batch_count = 0, index_mode = \"error\"} return %a }",
+     {0}, 0, 0},
+    {"gather batch", lower_pointwise,
+     "graph @g(%x: f32[2,4,6], %index: i64[2,5,1]) { %a = gather %x, %index {axes = [2], batch_count = 1, index_mode = \"error\"} return %a }",
+     {0}, 0, 0},
+    {"negative indices", lower_pointwise,
+     "graph @g(%x: f32[10,6], %y: i64[5,1]) { %a = gather %x, %y {axes = [0], batch_count = 0, index_mode = \"error\"} return %a }",
+     {0}, 0, 0},
+    {"out of range", lower_pointwise,
+     "graph @g(%x: f32[4,6], %y: i64[25,1]) { %a = gather %x, %y {axes = [0], batch_count = 0, index_mode = \"error\"} return %a }",
+     {0}, 0, 7},
+    {"lanes out of range", lower_pointwise,
+     "graph @g(%x: f32[4], %y: i64[25,1]) { %a = gather %x, %y {axes = [0], batch_count = 0, index_mode = \"error\"} return %a }",
+     {0}, 0, 7},
+    {"clamp", lower_pointwise,
+     "graph @g(%x: f32[4], %y: i64[25,1]) { %a = gather %x, %y {axes = [0], batch_count = 0, index_mode = \"clamp\"} return %a }",
+     {0}, 0, 0},
+    {"fill", lower_pointwise,
+     "graph @g(%x: f32[4,3], %y: i32[25,2]) { %a = gather %x, %y {axes = [0,1], batch_count = 0, index_mode = \"fill\"} return %a }",
+     {0}, 0, 0},
+    {"take along", lower_pointwise,
+     "graph @g(%x: f32[4,9], %index: i64[4,30]) { %a = take_along %x, %index {axis = 1, index_mode = \"error\"} return %a }", {0}, 0, 0},
+    {"take along rows", lower_pointwise,
+     "graph @g(%x: f32[4,30], %index: i64[6,30]) { %a = take_along %x, %index {axis = 0, index_mode = \"error\"} return %a }", {0}, 0, 0},
+    {"dynamic slice", lower_pointwise,
+     "graph @g(%x: f32[8,5,30], %s: i64[3]) { %a = dynamic_slice %x, %s {shape = [3,5,21]} return %a }", {0}, 0, 0},
+};
+
+static void test_indices(void **state)
+{
+    (void)state;
+    CHECK(index_cases);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_movement),
+        cmocka_unit_test(test_indices),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
