@@ -24,7 +24,8 @@ static uint64_t next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-/* Floats in [-1, 1), integers 0 or 1 (an index that every array of two has). Open sizes get their smallest value, at least 1. */
+/* Floats in [-1, 1), integers 0 or 1 (an index that every array of two has). Open sizes get their smallest value, at
+ * least 1. */
 static Status random_input(const AdzeModel *model, uint32_t index, HostArray *array, Arena *arena)
 {
     const AdzeArgument *argument = &model->input[index];
@@ -85,11 +86,12 @@ static Status measure(Call *call, double seconds, Timing *timing, Diag *diag)
     return status;
 }
 
-static void print_timing(const Options *options, const Timing *timing, int64_t threads, int64_t arena_bytes, int64_t code_bytes)
+static void print_timing(const Options *options, const Timing *timing, int64_t threads, int64_t arena_bytes,
+                         int64_t code_bytes)
 {
     if (options->count[OPTION_json] != 0)
-        printf("{\"median_us\":%.3f,\"min_us\":%.3f,\"runs\":%" PRId64 ",\"threads\":%" PRId64 ",\"arena_bytes\":%" PRId64
-               ",\"code_bytes\":%" PRId64 "}\n",
+        printf("{\"median_us\":%.3f,\"min_us\":%.3f,\"runs\":%" PRId64 ",\"threads\":%" PRId64
+               ",\"arena_bytes\":%" PRId64 ",\"code_bytes\":%" PRId64 "}\n",
                timing->median * 1e6, timing->least * 1e6, timing->runs, threads, arena_bytes, code_bytes);
     else
         printf("median %.3f us, least %.3f us of %" PRId64 " calls, %" PRId64 " threads, arena %" PRId64 " bytes\n",

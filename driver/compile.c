@@ -13,8 +13,9 @@ static const struct {
     OutputKind kind;
     bool has_header; /* a C header goes with it */
 } emit_kinds[] = {
-    {"so", ".so", OUTPUT_SO, true},          {"c", ".c", OUTPUT_C, true},          {"obj", ".o", OUTPUT_OBJECT, true},
-    {"llvm", ".ll", OUTPUT_LLVM, false},     {"bc", ".bc", OUTPUT_BITCODE, false}, {"asm", ".s", OUTPUT_ASSEMBLY, false},
+    {"so", ".so", OUTPUT_SO, true},           {"c", ".c", OUTPUT_C, true},
+    {"obj", ".o", OUTPUT_OBJECT, true},       {"llvm", ".ll", OUTPUT_LLVM, false},
+    {"bc", ".bc", OUTPUT_BITCODE, false},     {"asm", ".s", OUTPUT_ASSEMBLY, false},
     {"loops", ".loops", OUTPUT_LOOPS, false}, {"header", ".h", OUTPUT_HEADER, false},
 };
 
@@ -84,7 +85,8 @@ static char *output_path(const Options *options, int kind, bool single, const ch
         if (dot != NULL && dot != stem)
             *dot = 0;
     }
-    return stem == NULL ? NULL : arena_printf(arena, "%s%s", stem, extension == NULL ? emit_kinds[kind].extension : extension);
+    return stem == NULL ? NULL
+                        : arena_printf(arena, "%s%s", stem, extension == NULL ? emit_kinds[kind].extension : extension);
 }
 
 static Status write_outputs(const Options *options, const Program *program, uint32_t kinds, Arena *arena, Diag *diag)
@@ -114,7 +116,8 @@ static void print_summary(const Program *program)
     fprintf(stderr, "%u kernels in %u launches, weights %lld bytes", info->kernel_count, info->launch_count,
             (long long)info->weight_bytes);
     if (info->workspace_bytes >= 0)
-        fprintf(stderr, ", arena %lld bytes (at least %lld)", (long long)info->workspace_bytes, (long long)info->workspace_bound);
+        fprintf(stderr, ", arena %lld bytes (at least %lld)", (long long)info->workspace_bytes,
+                (long long)info->workspace_bound);
     fputc('\n', stderr);
 }
 
@@ -195,7 +198,8 @@ static Status dump_stage(const Options *options, const char *stage, Diag *diag)
         fputs(strbuf_text(&text), stdout);
         strbuf_release(&text);
     } else if (status == STATUS_OK && !found) {
-        status = diag_fail(diag, STATUS_USAGE, "command line", "--stage is '%s', should be graph, groups, plan, loops, llvm, c or asm", stage);
+        status = diag_fail(diag, STATUS_USAGE, "command line",
+                           "--stage is '%s', should be graph, groups, plan, loops, llvm, c or asm", stage);
     }
     if (program != NULL)
         program_destroy(program);
@@ -212,7 +216,8 @@ static Status dump_graph(const Options *options, const char *after, Diag *diag)
     TRY(model_target(options, &target, diag));
     Status status = model_import(options, &module, diag);
     const bool all = after != NULL && strcmp(after, "all") == 0;
-    const bool runs = after != NULL || options->value[OPTION_passes] != NULL || options->value[OPTION_stop_after] != NULL;
+    const bool runs =
+        after != NULL || options->value[OPTION_passes] != NULL || options->value[OPTION_stop_after] != NULL;
     const char *stop = after != NULL && !all ? after : options->value[OPTION_stop_after];
     if (status == STATUS_OK && all)
         printf("; as imported\n"), print_graph(module);

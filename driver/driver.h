@@ -22,9 +22,9 @@ enum { MAX_REPEATED = 128 };
 
 /* What the command line said. Texts are the program's arguments. */
 typedef struct Options {
-    const char *file;                         /* MODEL or LIB.so; NULL when none was given */
-    uint32_t count[OPTION_COUNT];             /* how often an option was given */
-    const char *value[OPTION_COUNT];          /* its last argument; NULL when it wasn't given */
+    const char *file;                                 /* MODEL or LIB.so; NULL when none was given */
+    uint32_t count[OPTION_COUNT];                     /* how often an option was given */
+    const char *value[OPTION_COUNT];                  /* its last argument; NULL when it wasn't given */
     const char *repeated[OPTION_COUNT][MAX_REPEATED]; /* all of them */
 } Options;
 
@@ -46,8 +46,8 @@ CommandFunction command_compile, command_run, command_dump, command_bench, comma
 Status options_parse(const CommandInfo *command, int count, char **argument, Options *options, Diag *diag);
 void options_print_help(const CommandInfo *command);
 /* A whole number in an option; `otherwise` when it wasn't given. */
-Status option_integer(const Options *options, OptionKind option, int64_t min, int64_t max, int64_t otherwise, int64_t *value,
-                      Diag *diag);
+Status option_integer(const Options *options, OptionKind option, int64_t min, int64_t max, int64_t otherwise,
+                      int64_t *value, Diag *diag);
 
 /* ---- model.c ---- */
 typedef enum { FILE_ONNX, FILE_TEXT, FILE_LIBRARY, FILE_UNKNOWN } FileKind;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * adze: finds the subcommand, runs it, prints messages. Exit status: 0 done, 1 failed, 2 not supported, 64 wrong usage. */
+ * adze: finds the subcommand, runs it, prints messages. Exit status: 0 done, 1 failed, 2 not supported, 64 wrong usage.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "driver/driver.h"
 
 static const CommandInfo commands[] = {
-    {"compile", "MODEL", COMPILE, command_compile, "Compiles a model ahead of time: a shared object and its C header, or C, LLVM IR, assembly."},
+    {"compile", "MODEL", COMPILE, command_compile,
+     "Compiles a model ahead of time: a shared object and its C header, or C, LLVM IR, assembly."},
     {"run", "MODEL|LIB.so", RUN, command_run, "Runs a model (just in time) or a compiled one on .npy files."},
     {"dump", "MODEL", DUMP, command_dump, "Prints a model after a pass, or a later stage of it."},
     {"bench", "MODEL|LIB.so", BENCH, command_bench, "Measures calls; random inputs where none are given."},

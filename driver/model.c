@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver/driver.h"
 #include "codegen/lower/contract.h"
+#include "driver/driver.h"
 #include "frontend/npy.h"
 
 Status file_kind(const char *path, FileKind *kind, Diag *diag)
@@ -43,8 +43,8 @@ static Status parse_range(char *text, DimensionRange *range, Diag *diag)
     if (end != equals + 1 && strncmp(end, "..", 2) == 0)
         range->max = strtoll(end + 2, &end, 10);
     if (*end != 0 || end == equals + 1 || range->min < 0 || range->max < range->min)
-        return diag_fail(diag, STATUS_USAGE, "--dim", "'%s=%s' should be NAME=SIZE or NAME=LOW..HIGH, sizes from 0", text,
-                         equals + 1);
+        return diag_fail(diag, STATUS_USAGE, "--dim", "'%s=%s' should be NAME=SIZE or NAME=LOW..HIGH, sizes from 0",
+                         text, equals + 1);
     return STATUS_OK;
 }
 
@@ -56,7 +56,8 @@ static Status parse_dims(const Options *options, ImportOptions *import, Arena *a
     import->dimension = range;
     for (uint32_t i = 0; i < options->count[OPTION_dim]; i++) {
         char *text = arena_strdup(arena, options->repeated[OPTION_dim][i]), *rest = NULL;
-        for (char *part = text == NULL ? NULL : strtok_r(text, ",", &rest); part != NULL; part = strtok_r(NULL, ",", &rest)) {
+        for (char *part = text == NULL ? NULL : strtok_r(text, ",", &rest); part != NULL;
+             part = strtok_r(NULL, ",", &rest)) {
             if (import->dimension_count == 256)
                 return diag_fail(diag, STATUS_USAGE, "--dim", "more than 256 dimensions");
             TRY(parse_range(part, &range[import->dimension_count++], diag));
@@ -75,7 +76,8 @@ static Status parse_bindings(const Options *options, ImportOptions *import, Aren
         char *text = arena_strdup(arena, options->repeated[OPTION_bind][i]);
         char *equals = text == NULL ? NULL : strchr(text, '=');
         if (equals == NULL || equals == text)
-            return diag_fail(diag, STATUS_USAGE, "--bind", "'%s' should be NAME=FILE.npy", options->repeated[OPTION_bind][i]);
+            return diag_fail(diag, STATUS_USAGE, "--bind", "'%s' should be NAME=FILE.npy",
+                             options->repeated[OPTION_bind][i]);
         *equals = 0;
         binding[i].name = text;
         TRY(npy_read(equals + 1, &binding[i].value, arena, diag));
@@ -166,7 +168,8 @@ static void keep_failed_input(void *user, const char *pass, const char *text)
         return;
     fputs(text, file);
     fclose(file);
-    fprintf(stderr, "adze: the graph before the failing pass is in %s; again: adze dump %s --passes %s\n", path, path, pass);
+    fprintf(stderr, "adze: the graph before the failing pass is in %s; again: adze dump %s --passes %s\n", path, path,
+            pass);
 }
 
 Status model_optimize(const Options *options, const Target *target, const char *dump_after, const char *stop_after,

@@ -49,7 +49,8 @@ static void make_tables(const CommandInfo *command, struct option *long_option, 
         if ((info->commands & command->bit) == 0 && info->commands != ALL)
             continue;
         const int has_argument = *info->argument != 0;
-        long_option[count++] = (struct option){info->label, has_argument ? required_argument : no_argument, NULL, FIRST_CODE + i};
+        long_option[count++] =
+            (struct option){info->label, has_argument ? required_argument : no_argument, NULL, FIRST_CODE + i};
         if (info->letter != 0) {
             *letters++ = (char)info->letter;
             if (has_argument)
@@ -108,8 +109,8 @@ Status options_parse(const CommandInfo *command, int count, char **argument, Opt
     return STATUS_OK;
 }
 
-Status option_integer(const Options *options, OptionKind option, int64_t min, int64_t max, int64_t otherwise, int64_t *value,
-                      Diag *diag)
+Status option_integer(const Options *options, OptionKind option, int64_t min, int64_t max, int64_t otherwise,
+                      int64_t *value, Diag *diag)
 {
     const char *text = options->value[option];
     *value = otherwise;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * adze run: a model or a compiled library on .npy files; outputs DIR/0.npy, 1.npy …, each written whole or not at all. */
+ * adze run: a model or a compiled library on .npy files; outputs DIR/0.npy, 1.npy …, each written whole or not at all.
+ */
 #include <stdio.h>
 #include <sys/stat.h>
 

@@ -28,8 +28,8 @@ Status program_make(const Options *options, const char *name, Module **module, P
     CodegenOptions codegen = {0};
     TRY(codegen_options(options, name, &codegen, diag));
     TRY(model_import(options, module, diag));
-    TRY(model_optimize(options, &codegen.target, options->value[OPTION_dump_after], options->value[OPTION_stop_after], *module,
-                       diag));
+    TRY(model_optimize(options, &codegen.target, options->value[OPTION_dump_after], options->value[OPTION_stop_after],
+                       *module, diag));
     if (options->value[OPTION_stop_after] != NULL)
         return STATUS_OK;
     return codegen_build((*module)->graph[0], &codegen, program, diag);
@@ -38,7 +38,8 @@ Status program_make(const Options *options, const char *name, Module **module, P
 static Status open_library(const Options *options, Session *session, Diag *diag)
 {
     char message[512] = "";
-    const AdzeStatus status = adze_library_open(options->file, &session->model, &session->library, message, sizeof message);
+    const AdzeStatus status =
+        adze_library_open(options->file, &session->model, &session->library, message, sizeof message);
     return status == ADZE_OK ? STATUS_OK : diag_fail(diag, STATUS_FAILED, options->file, "%s", message);
 }
 
@@ -69,21 +70,23 @@ void session_close(Session *session)
 Status read_inputs(const Options *options, uint32_t input_count, HostArray *input, Arena *arena, Diag *diag)
 {
     if (options->count[OPTION_input] != input_count)
-        return diag_fail(diag, STATUS_FAILED, options->file, "the model has %u inputs, %u came with --input", input_count,
-                         options->count[OPTION_input]);
+        return diag_fail(diag, STATUS_FAILED, options->file, "the model has %u inputs, %u came with --input",
+                         input_count, options->count[OPTION_input]);
     for (uint32_t i = 0; i < input_count; i++)
         TRY(npy_read(options->repeated[OPTION_input][i], &input[i], arena, diag));
     return STATUS_OK;
 }
 
-/* Files hold bits for types numpy lacks (see frontend/npy.h): the element type becomes the model's where the storage agrees. */
+/* Files hold bits for types numpy lacks (see frontend/npy.h): the element type becomes the model's where the storage
+ * agrees. */
 static Status check_input(const AdzeModel *model, uint32_t index, const HostArray *array, Diag *diag)
 {
     const AdzeArgument *argument = &model->input[index];
     if (npy_storage_matches(array->element, (ElementType)argument->element) && array->rank == argument->rank)
         return STATUS_OK;
     return diag_fail(diag, STATUS_FAILED, argument->name, "input %u is %s of rank %u, should be %s of rank %u", index,
-                     element_info[array->element].name, array->rank, element_info[argument->element].name, argument->rank);
+                     element_info[array->element].name, array->rank, element_info[argument->element].name,
+                     argument->rank);
 }
 
 static Status prepare_output(Call *call, uint32_t index, Arena *arena, Diag *diag)
@@ -97,8 +100,9 @@ static Status prepare_output(Call *call, uint32_t index, Arena *arena, Diag *dia
         return diag_fail(diag, STATUS_FAILED, argument->name, "the output's size overflows");
     result->data = call->output[index] = arena_alloc(arena, (size_t)bytes);
     call->result_shape[index] = result->dim;
-    return result->data == NULL ? diag_fail(diag, STATUS_OUT_OF_MEMORY, argument->name, "no memory for %lld bytes", (long long)bytes)
-                                : STATUS_OK;
+    return result->data == NULL
+               ? diag_fail(diag, STATUS_OUT_OF_MEMORY, argument->name, "no memory for %lld bytes", (long long)bytes)
+               : STATUS_OK;
 }
 
 Status call_prepare(const AdzeModel *model, const HostArray *input, uint32_t input_count, int32_t threads, Arena *arena,
@@ -111,8 +115,8 @@ Status call_prepare(const AdzeModel *model, const HostArray *input, uint32_t inp
     call->result = ARENA_NEW(arena, HostArray, model->output_count);
     call->result_shape = ARENA_NEW(arena, int64_t *, model->output_count);
     call->symbol = ARENA_NEW(arena, int64_t, model->symbol_count + model->data_symbol_count);
-    if (shape == NULL || call->input == NULL || call->output == NULL || call->result == NULL || call->result_shape == NULL ||
-        call->symbol == NULL)
+    if (shape == NULL || call->input == NULL || call->output == NULL || call->result == NULL ||
+        call->result_shape == NULL || call->symbol == NULL)
         return STATUS_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < input_count; i++) {
         TRY(check_input(model, i, &input[i], diag));
@@ -128,7 +132,8 @@ Status call_prepare(const AdzeModel *model, const HostArray *input, uint32_t inp
         return diag_fail(diag, STATUS_FAILED, "inputs", "the workspace's size overflows");
     call->workspace = arena_alloc(arena, (size_t)call->workspace_bytes + ADZE_ALIGNMENT);
     if (call->workspace == NULL)
-        return diag_fail(diag, STATUS_OUT_OF_MEMORY, "workspace", "no memory for %lld bytes", (long long)call->workspace_bytes);
+        return diag_fail(diag, STATUS_OUT_OF_MEMORY, "workspace", "no memory for %lld bytes",
+                         (long long)call->workspace_bytes);
     call->options = (AdzeOptions){.threads = threads, .output_shape = call->result_shape};
     return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A model that can be called: a compiled library, or a source model compiled in place; and calls of it on host arrays. */
+ * A model that can be called: a compiled library, or a source model compiled in place; and calls of it on host arrays.
+ */
 #ifndef ADZE_DRIVER_SESSION_H
 #define ADZE_DRIVER_SESSION_H
 
@@ -27,7 +28,7 @@ typedef struct Call {
     int64_t *symbol;
     const void **input;
     void **output;
-    HostArray *result; /* output_count, data in output */
+    HostArray *result;      /* output_count, data in output */
     int64_t **result_shape; /* output dimensions the call reports */
     void *workspace;
     int64_t workspace_bytes;

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
- * collapse: merges neighbouring axes of a group that everything in it treats as one, so that kernels have few, long loops:
+ * collapse: merges neighbouring axes of a group that everything in it treats as one, so that kernels have few, long
+ * loops:
  *
  *     group %x [B, S, H], %b [H]: add(x, broadcast b)   →   reshape x to [B S, H], group, reshape back
  *
- * Axes of all values of a region fall in classes: an axis of a pointwise operand and of its result are the same axis. Two
- * neighbouring classes A, B merge when every value that has one of them has both, B right after A, and no op tells them apart.
- * The reshapes outside are aliases: no code. Regions with ops that index axes one by one are left as they are. */
+ * Axes of all values of a region fall in classes: an axis of a pointwise operand and of its result are the same axis.
+ * Two neighbouring classes A, B merge when every value that has one of them has both, B right after A, and no op tells
+ * them apart. The reshapes outside are aliases: no code. Regions with ops that index axes one by one are left as they
+ * are. */
 #include "passes/rewrite.h"
 
 typedef struct Collapse {
     const Graph *region;
-    uint32_t *first_axis;  /* by value id: number of the value's first axis among all axes */
-    uint32_t *parent;      /* union-find over all axes */
-    bool *fixed;           /* by class: must stay as it is */
-    bool *follows;         /* by axis number: merged into the axis before it */
+    uint32_t *first_axis; /* by value id: number of the value's first axis among all axes */
+    uint32_t *parent;     /* union-find over all axes */
+    bool *fixed;          /* by class: must stay as it is */
+    bool *follows;        /* by axis number: merged into the axis before it */
     uint32_t axis_count;
 } Collapse;
 
@@ -110,10 +112,14 @@ static bool relate_node(Collapse *c, const Node *node)
     case OP_broadcast:
         relate_broadcast(c, node, result);
         return true;
-    case OP_reduce_sum: case OP_reduce_prod: case OP_reduce_max: case OP_reduce_min:
+    case OP_reduce_sum:
+    case OP_reduce_prod:
+    case OP_reduce_max:
+    case OP_reduce_min:
         relate_reduce(c, node, result);
         return true;
-    case OP_softmax: case OP_log_softmax:
+    case OP_softmax:
+    case OP_log_softmax:
         unite_all(c, node->operand[0], result);
         fix(c, result, (uint32_t)node_integer(node, ATTR_axis));
         return true;
@@ -171,8 +177,8 @@ static bool mark_pairs(Collapse *c)
         const uint32_t rank = r == 0 ? 0 : c->region->value[r].type.rank;
         for (uint32_t i = 1; i < rank; i++) {
             const uint32_t a = find(c, c->first_axis[r] + i - 1), b = find(c, c->first_axis[r] + i);
-            if (a == b || c->fixed[a] || c->fixed[b] || c->follows[c->first_axis[r] + i] || !always_neighbours(c, a, b) ||
-                !reductions_agree(c, a, b))
+            if (a == b || c->fixed[a] || c->fixed[b] || c->follows[c->first_axis[r] + i] ||
+                !always_neighbours(c, a, b) || !reductions_agree(c, a, b))
                 continue;
             any = true;
             for (uint32_t axis = 0; axis < c->axis_count; axis++)
@@ -200,8 +206,8 @@ static uint32_t merged_shape(const Collapse *c, Value value, Dim *shape, int64_t
     return rank;
 }
 
-static void rebuild_axes(const Collapse *c, const Node *node, Value source, int64_t *axes, uint32_t *count, const int64_t *new_axis,
-                         AttrKey key)
+static void rebuild_axes(const Collapse *c, const Node *node, Value source, int64_t *axes, uint32_t *count,
+                         const int64_t *new_axis, AttrKey key)
 {
     uint32_t old_count;
     const int64_t *old = node_integers(node, key, &old_count);
@@ -235,13 +241,18 @@ static Value rebuild_node(const Collapse *c, const Node *node, Graph *to, const 
         return build_reduce(&b, node->op, value_map_get(map, source), axes, count, false);
     }
     if (node->op == OP_softmax || node->op == OP_log_softmax)
-        return build_softmax(&b, node->op, value_map_get(map, source), (uint32_t)new_axis[node_integer(node, ATTR_axis)]);
+        return build_softmax(&b, node->op, value_map_get(map, source),
+                             (uint32_t)new_axis[node_integer(node, ATTR_axis)]);
     Value operand[3];
     for (uint32_t i = 0; i < node->operand_count; i++)
         operand[i] = value_map_get(map, node->operand[i]);
-    return graph_add_value(to, &(NodeSpec){.op = node->op, .operand = operand, .operand_count = node->operand_count,
-                                           .attr = node->attr, .attr_count = node->attr_count,
-                                           .location = node->location, .clone = node->clone});
+    return graph_add_value(to, &(NodeSpec){.op = node->op,
+                                           .operand = operand,
+                                           .operand_count = node->operand_count,
+                                           .attr = node->attr,
+                                           .attr_count = node->attr_count,
+                                           .location = node->location,
+                                           .clone = node->clone});
 }
 
 static Graph *rebuild_region(const Collapse *c, Arena *scratch)
@@ -298,9 +309,14 @@ static bool collapse_group(Rewriter *r, const Node *node, const Value *operand, 
         const Type type = value_type(region, region->parameter[i]);
         inputs[i] = build_reshape(&r->build, operand[i], type.dim, type.rank);
     }
-    const NodeId id = graph_add(r->to, &(NodeSpec){.op = OP_group, .operand = inputs, .operand_count = node->operand_count,
-                                                   .attr = node->attr, .attr_count = node->attr_count, .region = &region,
-                                                   .region_count = 1, .location = node->location});
+    const NodeId id = graph_add(r->to, &(NodeSpec){.op = OP_group,
+                                                   .operand = inputs,
+                                                   .operand_count = node->operand_count,
+                                                   .attr = node->attr,
+                                                   .attr_count = node->attr_count,
+                                                   .region = &region,
+                                                   .region_count = 1,
+                                                   .location = node->location});
     for (uint32_t i = 0; id.id != 0 && i < node->result_count; i++) {
         const Type type = value_type(r->from, node_result(node, i));
         result[i] = build_reshape(&r->build, node_result(graph_node(r->to, id), i), type.dim, type.rank);

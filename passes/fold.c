@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * fold: evaluates nodes whose operands are all constants with the interpreter, where its answer has the bits that compiled
- * code gives: data movement, integers, comparisons, and the float operations that IEEE rounds correctly. Elementary functions,
- * float reductions and contractions stay for the kernels. Results larger than the limit are kept only when they don't grow
- * (weights transposed or packed); a broadcast of a scalar stays a broadcast. */
+ * fold: evaluates nodes whose operands are all constants with the interpreter, where its answer has the bits that
+ * compiled code gives: data movement, integers, comparisons, and the float operations that IEEE rounds correctly.
+ * Elementary functions, float reductions and contractions stay for the kernels. Results larger than the limit are kept
+ * only when they don't grow (weights transposed or packed); a broadcast of a scalar stays a broadcast. */
 #include <string.h>
 
 #include "passes/rewrite.h"
@@ -11,10 +11,32 @@
 static bool rounds_correctly(OpKind op)
 {
     switch (op) {
-    case OP_neg: case OP_abs: case OP_sign: case OP_floor: case OP_ceil: case OP_trunc: case OP_round: case OP_sqrt:
-    case OP_reciprocal: case OP_is_nan: case OP_is_inf: case OP_cast: case OP_bitcast: case OP_add: case OP_sub:
-    case OP_mul: case OP_div: case OP_max: case OP_min: case OP_equal: case OP_not_equal: case OP_less:
-    case OP_less_equal: case OP_greater: case OP_greater_equal: case OP_select:
+    case OP_neg:
+    case OP_abs:
+    case OP_sign:
+    case OP_floor:
+    case OP_ceil:
+    case OP_trunc:
+    case OP_round:
+    case OP_sqrt:
+    case OP_reciprocal:
+    case OP_is_nan:
+    case OP_is_inf:
+    case OP_cast:
+    case OP_bitcast:
+    case OP_add:
+    case OP_sub:
+    case OP_mul:
+    case OP_div:
+    case OP_max:
+    case OP_min:
+    case OP_equal:
+    case OP_not_equal:
+    case OP_less:
+    case OP_less_equal:
+    case OP_greater:
+    case OP_greater_equal:
+    case OP_select:
         return true;
     default:
         return false;

@@ -5,12 +5,12 @@
  *     %4 = broadcast %b            →        packed_dot, broadcast, add, max … } }
  *     %5 = add %3, %4
  *
- * Nodes are visited in order; each starts a group and takes in the groups of its producers where one kernel can do both:
- *   pointwise     same iteration space, or through data movement used once
- *   rows          reductions over the same axes of the same space, what feeds them and what follows them
- *   contract, convolution, window, attention      one heavy node; what follows in the shape of its result is its epilogue
- * Merging is legal when no path leads from the producer's group through a third one back into the consumer's.
- * Broadcasts, iotas and scalars belong to no group: each user gets a copy. A reshape between groups is an alias: no code. */
+ * Nodes are visited in order; each starts a group and takes in the groups of its producers where one kernel can do
+ * both: pointwise     same iteration space, or through data movement used once rows          reductions over the same
+ * axes of the same space, what feeds them and what follows them contract, convolution, window, attention      one heavy
+ * node; what follows in the shape of its result is its epilogue Merging is legal when no path leads from the producer's
+ * group through a third one back into the consumer's. Broadcasts, iotas and scalars belong to no group: each user gets
+ * a copy. A reshape between groups is an alias: no code. */
 #include <string.h>
 
 #include "passes/rewrite.h"
@@ -20,13 +20,13 @@ typedef enum { FAMILY_NONE, POINTWISE_FAMILY, ROWS_FAMILY, HEAVY_FAMILY, ALONE_F
 typedef struct Group {
     Family family;
     const char *kind;
-    uint32_t first, last;   /* node ids it spans */
+    uint32_t first, last;               /* node ids it spans */
     uint32_t node_count, operand_count; /* operands of all its nodes together */
-    Type space;             /* shape worked over; of rows before reduction, of a heavy node's result */
-    uint64_t axes;          /* rows: reduced axes */
-    bool closed;            /* takes no consumers in any more */
-    uint32_t merged_into;   /* itself while alive */
-    uint32_t first_member;  /* node ids chained through Grouping.next_member, ascending */
+    Type space;                         /* shape worked over; of rows before reduction, of a heavy node's result */
+    uint64_t axes;                      /* rows: reduced axes */
+    bool closed;                        /* takes no consumers in any more */
+    uint32_t merged_into;               /* itself while alive */
+    uint32_t first_member;              /* node ids chained through Grouping.next_member, ascending */
     bool emitted;
 } Group;
 
@@ -34,15 +34,15 @@ typedef struct Grouping {
     PassContext *context;
     const Graph *from;
     Graph *to;
-    Group *group;           /* [0] is unused */
+    Group *group; /* [0] is unused */
     uint32_t group_count;
-    uint32_t *group_of;     /* by node id; 0: belongs to none */
-    uint32_t *next_member;  /* by node id; 0 ends */
+    uint32_t *group_of;    /* by node id; 0: belongs to none */
+    uint32_t *next_member; /* by node id; 0 ends */
     const bool *live;
-    const uint32_t *uses;   /* of values */
-    uint32_t *visited;      /* by node id: stamp of the last search */
+    const uint32_t *uses; /* of values */
+    uint32_t *visited;    /* by node id: stamp of the last search */
     uint32_t stamp;
-    ValueMap map;           /* values that exist in `to` */
+    ValueMap map; /* values that exist in `to` */
 } Grouping;
 
 enum { MAX_GROUP_NODES = 64, MAX_GROUP_OPERANDS = 60, MAX_SEARCH = 4096 };
@@ -85,8 +85,8 @@ static const struct {
 /* Nodes that stay as they are at the top: sources, aliases, control flow. */
 static bool stays(const Node *node)
 {
-    return node->op == OP_parameter || node->op == OP_constant || node->op == OP_reshape || node->op == OP_bind_dimension ||
-           (op_info[node->op].traits & CONTROL) != 0;
+    return node->op == OP_parameter || node->op == OP_constant || node->op == OP_reshape ||
+           node->op == OP_bind_dimension || (op_info[node->op].traits & CONTROL) != 0;
 }
 
 /* Copied into every user: costs nothing there. */
@@ -145,7 +145,8 @@ static Group *group_of_node(const Grouping *g, uint32_t id)
 /* ---- legality ---- */
 
 /* Whether a path leads from `producer` to `node` (or what it is inlined from) through nodes of neither group. */
-static bool reaches_around(Grouping *g, uint32_t id, const Group *producer, const Group *consumer, bool outside, uint32_t *budget)
+static bool reaches_around(Grouping *g, uint32_t id, const Group *producer, const Group *consumer, bool outside,
+                           uint32_t *budget)
 {
     if (*budget == 0)
         return true;
@@ -166,7 +167,8 @@ static bool reaches_around(Grouping *g, uint32_t id, const Group *producer, cons
         if (reaches_around(g, operand, producer, consumer, !inside, budget))
             return true;
         /* All members of a foreign group come with it. */
-        for (uint32_t member = group == NULL || inside ? 0 : group->first_member; member != 0; member = g->next_member[member]) {
+        for (uint32_t member = group == NULL || inside ? 0 : group->first_member; member != 0;
+             member = g->next_member[member]) {
             if (g->visited[member] == g->stamp)
                 continue;
             g->visited[member] = g->stamp;
@@ -258,17 +260,19 @@ static bool moves_once(OpKind op)
     return op == OP_transpose || op == OP_slice || op == OP_pad || op == OP_concatenate || op == OP_reverse;
 }
 
-/* Whether the consumer (whose newest node reads `value` of the producer, directly or through `broadcast`) can take it in. */
-static bool families_fit(const Grouping *g, const Group *producer, const Group *consumer, Value value, const Node *reader,
-                         const Node *broadcast)
+/* Whether the consumer (whose newest node reads `value` of the producer, directly or through `broadcast`) can take it
+ * in. */
+static bool families_fit(const Grouping *g, const Group *producer, const Group *consumer, Value value,
+                         const Node *reader, const Node *broadcast)
 {
     const Type type = value_type(g->from, value);
     if (producer->closed || producer->family == ALONE_FAMILY || consumer->family == ALONE_FAMILY)
         return false;
     if (broadcast != NULL)
         return producer->family == ROWS_FAMILY && is_row_shape(producer, type) && repeats_rows(producer, broadcast) &&
-               (consumer->family == POINTWISE_FAMILY ? type_same_shape(consumer->space, producer->space)
-                                                     : consumer->family == ROWS_FAMILY && same_rows(producer, consumer));
+               (consumer->family == POINTWISE_FAMILY
+                    ? type_same_shape(consumer->space, producer->space)
+                    : consumer->family == ROWS_FAMILY && same_rows(producer, consumer));
     const bool reads_in_place = (op_info[reader->op].traits & (POINTWISE | REDUCES)) != 0 || reader->op == OP_softmax ||
                                 reader->op == OP_log_softmax;
     if (producer->family == POINTWISE_FAMILY && consumer->family == POINTWISE_FAMILY)
@@ -291,7 +295,8 @@ static bool families_fit(const Grouping *g, const Group *producer, const Group *
 static bool joins_epilogue(const Grouping *g, const Group *producer, const Group *consumer, Value value)
 {
     return producer->family == POINTWISE_FAMILY && consumer->family == HEAVY_FAMILY && !producer->closed &&
-           type_same_shape(producer->space, consumer->space) && only_feeds(g, producer, value) && producer->node_count <= 8;
+           type_same_shape(producer->space, consumer->space) && only_feeds(g, producer, value) &&
+           producer->node_count <= 8;
 }
 
 static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *broadcast)
@@ -311,7 +316,8 @@ static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *
     consumer->closed = closes;
 }
 
-/* Offers every producer of the node, the latest heavy one first, then the others; inline broadcasts are looked through. */
+/* Offers every producer of the node, the latest heavy one first, then the others; inline broadcasts are looked through.
+ */
 static void merge_producers(Grouping *g, uint32_t id)
 {
     const Node *node = &g->from->node[id];
@@ -343,9 +349,15 @@ static void merge_prologue(Grouping *g, uint32_t id, Value value)
             return;
         if (producer == NULL) { /* a reshape, until now an alias */
             producer = &g->group[++g->group_count];
-            *producer = (Group){.family = POINTWISE_FAMILY, .kind = "pointwise", .first = member, .last = member, .node_count = 1,
-                                .operand_count = 1, .space = value_type(g->from, value),
-                                .merged_into = g->group_count, .first_member = member};
+            *producer = (Group){.family = POINTWISE_FAMILY,
+                                .kind = "pointwise",
+                                .first = member,
+                                .last = member,
+                                .node_count = 1,
+                                .operand_count = 1,
+                                .space = value_type(g->from, value),
+                                .merged_into = g->group_count,
+                                .first_member = member};
             g->group_of[member] = g->group_count;
         }
         merge(g, producer, group);
@@ -358,8 +370,12 @@ static void form_group(Grouping *g, uint32_t id)
     const Node *node = &g->from->node[id];
     Group *group = &g->group[++g->group_count];
     const Value value = node_result(node, 0);
-    *group = (Group){.first = id, .last = id, .node_count = 1, .operand_count = node->operand_count,
-                     .merged_into = g->group_count, .first_member = id};
+    *group = (Group){.first = id,
+                     .last = id,
+                     .node_count = 1,
+                     .operand_count = node->operand_count,
+                     .merged_into = g->group_count,
+                     .first_member = id};
     group->family = node_family(node, &group->kind);
     group->space = value_type(g->from, group->family == ROWS_FAMILY ? node->operand[0] : value);
     group->axes = group->family == ROWS_FAMILY ? reduced_axes(node) : 0;
@@ -499,15 +515,21 @@ static bool add_group_node(RegionMaker *maker, const Value *result, uint32_t res
     for (uint32_t i = 0; i < maker->operand_count; i++)
         maker->operand[i] = value_map_get(&g->map, maker->operand[i]);
     const Location location = g->from->node[maker->group->last].location;
-    const NodeId id = graph_add(g->to, &(NodeSpec){.op = OP_group, .operand = maker->operand,
-                                                   .operand_count = maker->operand_count, .attr = &kind, .attr_count = 1,
-                                                   .region = &maker->region, .region_count = 1, .location = location});
+    const NodeId id = graph_add(g->to, &(NodeSpec){.op = OP_group,
+                                                   .operand = maker->operand,
+                                                   .operand_count = maker->operand_count,
+                                                   .attr = &kind,
+                                                   .attr_count = 1,
+                                                   .region = &maker->region,
+                                                   .region_count = 1,
+                                                   .location = location});
     for (uint32_t i = 0; id.id != 0 && i < result_count; i++)
         value_map_set(&g->map, result[i], node_result(graph_node(g->to, id), i));
     return id.id != 0;
 }
 
-/* Emits what the group needs, then the group. `extra` is a value that isn't a member but is to be computed (an inline node). */
+/* Emits what the group needs, then the group. `extra` is a value that isn't a member but is to be computed (an inline
+ * node). */
 static bool emit_group(Grouping *g, Group *group, Value extra)
 {
     RegionMaker maker = {.grouping = g, .group = group, .region = graph_create(g->to->module, "")};
@@ -561,16 +583,15 @@ static bool emit_node(Grouping *g, uint32_t id)
     for (uint32_t i = 0; i < node->attr_count; i++)
         if (attr[i].key == ATTR_callee)
             attr[i].graph = module_find_graph(g->to->module, attr[i].graph->name);
-    const NodeId copy =
-        graph_add(g->to, &(NodeSpec){node->op, operand, node->operand_count, attr, node->attr_count, region,
-                                     node->region_count, node->location, node->clone});
+    const NodeId copy = graph_add(g->to, &(NodeSpec){node->op, operand, node->operand_count, attr, node->attr_count,
+                                                     region, node->region_count, node->location, node->clone});
     for (uint32_t i = 0; copy.id != 0 && i < node->result_count; i++)
         value_map_set(&g->map, node_result(node, i), node_result(graph_node(g->to, copy), i));
     return copy.id != 0;
 }
 
-/* Makes sure the value exists in the new graph. Depth is bounded: producers that come earlier are emitted already, but for
- * groups that reach past their users' place. */
+/* Makes sure the value exists in the new graph. Depth is bounded: producers that come earlier are emitted already, but
+ * for groups that reach past their users' place. */
 static bool emit_value(Grouping *g, Value value)
 {
     if (value_map_get(&g->map, value).id != 0)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * layout: contractions and convolutions read their weights from panels. What a panel holds is plain data movement, so that
- * constant weights are packed by folding (once, into the artifact) and others by an ordinary kernel:
+ * layout: contractions and convolutions read their weights from panels. What a panel holds is plain data movement, so
+ * that constant weights are packed by folding (once, into the artifact) and others by an ordinary kernel:
  *
  *     dot(x [M, K], w [K, N])  →  packed_dot(x, transpose(reshape(pad(w))) [panels, K, width]) {size = N}
  *     convolution(x, w [O, C, kh, kw])  →  packed_convolution(x, [panels, C kh kw, width])
  *
- * A dot is brought to the form [batch…, M, K] x [batch…, K, N] by transposes and reshapes first; the result is reshaped back. */
+ * A dot is brought to the form [batch…, M, K] x [batch…, K, N] by transposes and reshapes first; the result is reshaped
+ * back. */
 #include "passes/rewrite.h"
 
 /* [batch…, K, N] → [batch…, panels, K, width], zeros after column N. */
@@ -45,7 +46,8 @@ static bool contains(const int64_t *list, uint32_t count, int64_t axis)
     return false;
 }
 
-static AxisLists axis_lists(const Node *node, AttrKey batch_key, AttrKey contract_key, uint32_t rank, bool contract_first)
+static AxisLists axis_lists(const Node *node, AttrKey batch_key, AttrKey contract_key, uint32_t rank,
+                            bool contract_first)
 {
     AxisLists lists = {0};
     uint32_t at = 0;
@@ -109,8 +111,11 @@ static bool pack_dot(Rewriter *r, const Node *node, const Value *operand, Value 
     const Type matrix_type = value_type(r->to, matrix);
     const Value inputs[] = {rows, packed};
     const Attr size = {.key = ATTR_size, .dim = matrix_type.dim[matrix_type.rank - 1]};
-    const Value product = graph_add_value(r->to, &(NodeSpec){.op = OP_packed_dot, .operand = inputs, .operand_count = 2,
-                                                             .attr = &size, .attr_count = 1,
+    const Value product = graph_add_value(r->to, &(NodeSpec){.op = OP_packed_dot,
+                                                             .operand = inputs,
+                                                             .operand_count = 2,
+                                                             .attr = &size,
+                                                             .attr_count = 1,
                                                              .location = node->location});
     result[0] = build_reshape(b, product, out.dim, out.rank);
     return true;
@@ -154,8 +159,12 @@ static bool pack_convolution(Rewriter *r, const Node *node, const Value *operand
             attr[count++] = node->attr[i];
     attr[count++] = (Attr){.key = ATTR_window, .count = weights.rank - 2, .integers = window};
     attr[count++] = (Attr){.key = ATTR_size, .dim = weights.dim[0]};
-    result[0] = graph_add_value(r->to, &(NodeSpec){.op = OP_packed_convolution, .operand = inputs, .operand_count = 2,
-                                                   .attr = attr, .attr_count = count, .location = node->location});
+    result[0] = graph_add_value(r->to, &(NodeSpec){.op = OP_packed_convolution,
+                                                   .operand = inputs,
+                                                   .operand_count = 2,
+                                                   .attr = attr,
+                                                   .attr_count = count,
+                                                   .location = node->location});
     return result[0].id != 0;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The memory plan (see plan.h). Each scope is walked once, in execution order. Before the walk three things are known of every
- * value: its root (what it is an alias of), the root's last direct use, and a target, where a result of the scope would best
- * lie. During the walk a step that touches a place keeps its buffer alive up to there; at the end of a loop everything from
- * outside that was touched within lives on to that end.
+ * The memory plan (see plan.h). Each scope is walked once, in execution order. Before the walk three things are known
+ * of every value: its root (what it is an alias of), the root's last direct use, and a target, where a result of the
+ * scope would best lie. During the walk a step that touches a place keeps its buffer alive up to there; at the end of a
+ * loop everything from outside that was touched within lives on to that end.
  *
- * Invariant: a value is overwritten in place only by a node of its own scope after its last use there, and only when its
- * buffer was made in that scope: what regions get from outside they never destroy. */
+ * Invariant: a value is overwritten in place only by a node of its own scope after its last use there, and only when
+ * its buffer was made in that scope: what regions get from outside they never destroy. */
 #include "passes/plan.h"
 
 #include <string.h>
@@ -60,7 +60,8 @@ static Status new_buffer(Planner *planner, Dim bytes, Place *place)
     if (!VEC_GROW(planner->arena, plan, buffer))
         return out_of_memory(planner);
     *place = (Place){PLACE_BUFFER, plan->buffer_count};
-    plan->buffer[plan->buffer_count++] = (PlanBuffer){.bytes = bytes, .first = plan->step_count, .last = plan->step_count};
+    plan->buffer[plan->buffer_count++] =
+        (PlanBuffer){.bytes = bytes, .first = plan->step_count, .last = plan->step_count};
     return STATUS_OK;
 }
 
@@ -73,7 +74,8 @@ static void touch(Planner *planner, Place place)
         planner->plan->buffer[place.index].last = planner->plan->step_count;
 }
 
-/* Ends a loop that was entered in step `first`: what was there by then and is used later must survive all iterations. */
+/* Ends a loop that was entered in step `first`: what was there by then and is used later must survive all iterations.
+ */
 static void keep_through_loop(Planner *planner, uint32_t first)
 {
     Plan *plan = planner->plan;
@@ -138,8 +140,8 @@ static Status emit_pending(Planner *planner, PlanCopies *pending, uint32_t index
     return STATUS_OK;
 }
 
-/* Copies that mean one parallel assignment, put in an order that does the same one after the other: a copy goes when no other
- * still reads what it overwrites. When all that is left are cycles, one source is saved first. */
+/* Copies that mean one parallel assignment, put in an order that does the same one after the other: a copy goes when no
+ * other still reads what it overwrites. When all that is left are cycles, one source is saved first. */
 static Status order_copies(Planner *planner, PlanCopies *pending, PlanCopies *copies)
 {
     while (pending->copy_count > 0) {
@@ -192,7 +194,8 @@ static void find_roots(Walk *walk)
         walk->last[root_of(walk, graph->result[i])] = AT_END;
 }
 
-/* Whether the node's kernels may write their first result where operand `root` lies (at every position it appears in). */
+/* Whether the node's kernels may write their first result where operand `root` lies (at every position it appears in).
+ */
 static Status may_replace(const Walk *walk, uint32_t node_id, uint32_t root, bool *answer)
 {
     const Node *node = &walk->graph->node[node_id];
@@ -255,9 +258,10 @@ static Status same_bytes(const Walk *walk, Value a, Value b, bool *answer)
     return STATUS_OK;
 }
 
-/* The operand (its number) whose storage the node's first result can take over because it dies there; operand_count: none.
- * Only operands that pass `fits` are asked about. */
-static Status find_replaceable(const Walk *walk, uint32_t node_id, bool (*fits)(const Walk *, uint32_t root), uint32_t *operand)
+/* The operand (its number) whose storage the node's first result can take over because it dies there; operand_count:
+ * none. Only operands that pass `fits` are asked about. */
+static Status find_replaceable(const Walk *walk, uint32_t node_id, bool (*fits)(const Walk *, uint32_t root),
+                               uint32_t *operand)
 {
     const Node *node = &walk->graph->node[node_id];
     for (*operand = 0; *operand < node->operand_count; ++*operand) {
@@ -280,8 +284,8 @@ static bool has_no_target(const Walk *walk, uint32_t root)
     return op == OP_group && walk->target[root].kind == PLACE_NONE;
 }
 
-/* What is replaced in place by a value that goes to an output of the call may lie there from the start: the caller's memory
- * costs the arena nothing. */
+/* What is replaced in place by a value that goes to an output of the call may lie there from the start: the caller's
+ * memory costs the arena nothing. */
 static Status pull_targets_back(Walk *walk)
 {
     const Graph *graph = walk->graph;
@@ -457,8 +461,8 @@ static bool appears_once(const Walk *walk, const Node *node, uint32_t root)
     return count == 1;
 }
 
-/* Carried value i lives in one place all through the loop: the result's target, the operand's own buffer when it dies here,
- * or a new one. */
+/* Carried value i lives in one place all through the loop: the result's target, the operand's own buffer when it dies
+ * here, or a new one. */
 static Status place_carried(Walk *walk, const Node *node, uint32_t index, Place *place)
 {
     const uint32_t node_id = (uint32_t)(node - walk->graph->node);
@@ -546,7 +550,8 @@ static Status walk_scan(Walk *walk, const Node *node, PlanNode *planned)
         TRY(new_slice(planner, place_of(walk, node->operand[i]), region, region->parameter[i], &parameter[i]));
     for (uint32_t i = carries; i < node->result_count; i++)
         TRY(new_slice(planner, place_of(walk, node_result(node, i)), region, region->result[i], &result[i]));
-    copy_places(walk, node->operand + carries + inputs, node->operand_count - carries - inputs, parameter + carries + inputs);
+    copy_places(walk, node->operand + carries + inputs, node->operand_count - carries - inputs,
+                parameter + carries + inputs);
     TRY(plan_scope(planner, region, parameter, result, &planned->region[0]));
     leave_loop(walk, node, first_step);
     return STATUS_OK;

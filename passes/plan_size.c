@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * How much storage a value needs. Sizes over symbols that inputs bind stay expressions; symbols that data bind are replaced by
- * the ends of their ranges: an expression in which such a symbol appears linearly is largest at one of them. */
+ * How much storage a value needs. Sizes over symbols that inputs bind stay expressions; symbols that data bind are
+ * replaced by the ends of their ranges: an expression in which such a symbol appears linearly is largest at one of
+ * them. */
 #include "passes/plan.h"
 
 enum { MAX_DATA_SYMBOLS = 4, MAX_DIM_DEPTH = 64 };
@@ -41,14 +42,14 @@ static void find_symbols(Module *module, Dim dim, uint32_t depth, DataSymbols *f
 static Status check_bounded(Module *module, const DataSymbols *found)
 {
     if (found->too_many)
-        return diag_fail(module->diag, STATUS_UNSUPPORTED, "plan", "a size depends on more than %d symbols that data bind",
-                         MAX_DATA_SYMBOLS);
+        return diag_fail(module->diag, STATUS_UNSUPPORTED, "plan",
+                         "a size depends on more than %d symbols that data bind", MAX_DATA_SYMBOLS);
     for (uint32_t i = 0; i < found->count; i++) {
         const Symbol *symbol = &module->symbol[found->symbol[i]];
         if (symbol->max != INT64_MAX)
             continue;
-        (void)diag_fail(module->diag, STATUS_UNSUPPORTED, "plan", "the size '%s' follows from data and has no upper bound",
-                        symbol->name);
+        (void)diag_fail(module->diag, STATUS_UNSUPPORTED, "plan",
+                        "the size '%s' follows from data and has no upper bound", symbol->name);
         diag_hint(module->diag, "give it a range: --dim %s=0..N", symbol->name);
         return STATUS_UNSUPPORTED;
     }

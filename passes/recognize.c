@@ -129,8 +129,11 @@ static Value scaled_convolution(Rewriter *r, const Node *convolution, Value scal
     const Value scaled =
         build_binary(&r->build, OP_mul, convolution->operand[1], along_channels(&r->build, scale, weights, 0));
     const Value operand[] = {convolution->operand[0], scaled};
-    return graph_add_value(r->to, &(NodeSpec){.op = OP_convolution, .operand = operand, .operand_count = 2,
-                                              .attr = convolution->attr, .attr_count = convolution->attr_count,
+    return graph_add_value(r->to, &(NodeSpec){.op = OP_convolution,
+                                              .operand = operand,
+                                              .operand_count = 2,
+                                              .attr = convolution->attr,
+                                              .attr_count = convolution->attr_count,
                                               .location = convolution->location});
 }
 
@@ -227,7 +230,8 @@ static Value strip_scale(const Graph *graph, Value value, double *scale)
     }
 }
 
-/* Looks through broadcasts and reshapes for a choice between two finite numbers: a mask that leaves no row empty as -inf. */
+/* Looks through broadcasts and reshapes for a choice between two finite numbers: a mask that leaves no row empty as
+ * -inf. */
 static bool is_finite_choice(const Graph *graph, Value value)
 {
     double number;
@@ -326,9 +330,12 @@ static bool recognize_attention(Rewriter *r, const Node *node, const Value *oper
         return false;
     const Value inputs[] = {match.query, match.key, operand[1], match.mask};
     const Attr attr[] = {{.key = ATTR_scale, .real = match.scale}, {.key = ATTR_causal, .integer = 0}};
-    result[0] = graph_add_value(r->to, &(NodeSpec){.op = OP_attention, .operand = inputs,
-                                                   .operand_count = match.mask.id == 0 ? 3 : 4, .attr = attr,
-                                                   .attr_count = 2, .location = node->location});
+    result[0] = graph_add_value(r->to, &(NodeSpec){.op = OP_attention,
+                                                   .operand = inputs,
+                                                   .operand_count = match.mask.id == 0 ? 3 : 4,
+                                                   .attr = attr,
+                                                   .attr_count = 2,
+                                                   .location = node->location});
     return true;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * simplify: identities that make graphs smaller without changing values (NaN payloads apart), and composition of data movement.
+ * simplify: identities that make graphs smaller without changing values (NaN payloads apart), and composition of data
+ * movement.
  *
  *     %2 = transpose %1 {permutation = [1, 0]}        %3 = %0
  *     %3 = transpose %2 {permutation = [1, 0]}   →
@@ -177,7 +178,8 @@ static bool simplify_transpose(Rewriter *r, const Node *node, const Value *opera
     return gives(result, build_transpose(&r->build, inner->operand[0], composed));
 }
 
-/* The axes of `wide` that the axes of `narrow` become when they differ by axes of size 1 only; false when they differ by more. */
+/* The axes of `wide` that the axes of `narrow` become when they differ by axes of size 1 only; false when they differ
+ * by more. */
 static bool match_unit_axes(Type narrow, Type wide, int64_t *axes)
 {
     uint32_t at = 0;
@@ -220,7 +222,8 @@ static bool broadcast_of_unit_reshape(Rewriter *r, const Node *node, const Node 
     return gives(result, build_broadcast(&r->build, flat, shape, rank, composed));
 }
 
-/* broadcast of broadcast; a broadcast that only adds axes of size 1 is a reshape, one that adds nothing is its operand. */
+/* broadcast of broadcast; a broadcast that only adds axes of size 1 is a reshape, one that adds nothing is its operand.
+ */
 static bool simplify_broadcast(Rewriter *r, const Node *node, const Value *operand, Value *result)
 {
     uint32_t rank, count;
@@ -355,8 +358,8 @@ static const Node *unit_reshape(const Rewriter *r, Value value)
     return match_unit_axes(in, out, axes) || match_unit_axes(out, in, axes) ? node : NULL;
 }
 
-/* op(reshape(x), reshape(y), splat) → reshape(op(x, y, splat)) for reshapes that only add or drop axes of size 1, so that
- * what follows a reduction keeps the reduction's shape. */
+/* op(reshape(x), reshape(y), splat) → reshape(op(x, y, splat)) for reshapes that only add or drop axes of size 1, so
+ * that what follows a reduction keeps the reduction's shape. */
 static bool sink_unit_reshape(Rewriter *r, const Node *node, const Value *operand, Value *result)
 {
     Value source[3];
@@ -380,11 +383,16 @@ static bool sink_unit_reshape(Rewriter *r, const Node *node, const Value *operan
         return false;
     for (uint32_t i = 0; i < node->operand_count; i++)
         if (source[i].id == 0 && value_is_splat(r->to, operand[i], &number))
-            source[i] = build_full(&r->build, (Type){value_type(r->to, operand[i]).element, shape.rank, shape.dim}, number);
+            source[i] =
+                build_full(&r->build, (Type){value_type(r->to, operand[i]).element, shape.rank, shape.dim}, number);
     const Type out = value_type(r->from, node_result(node, 0));
-    const Value inner = graph_add_value(r->to, &(NodeSpec){.op = node->op, .operand = source, .operand_count = node->operand_count,
-                                                           .attr = node->attr, .attr_count = node->attr_count,
-                                                           .location = node->location, .clone = node->clone});
+    const Value inner = graph_add_value(r->to, &(NodeSpec){.op = node->op,
+                                                           .operand = source,
+                                                           .operand_count = node->operand_count,
+                                                           .attr = node->attr,
+                                                           .attr_count = node->attr_count,
+                                                           .location = node->location,
+                                                           .clone = node->clone});
     return gives(result, build_reshape(&r->build, inner, out.dim, out.rank));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Elementary functions. f32 goes through f64 lanes and is rounded once (about 0.50 ULP), but for exp, which has an f32 recipe
- * below 1 ULP. Every function is a row of a table: a formula over the cores of math_core.c. docs/numerics.md has the bounds. */
+ * Elementary functions. f32 goes through f64 lanes and is rounded once (about 0.50 ULP), but for exp, which has an f32
+ * recipe below 1 ULP. Every function is a row of a table: a formula over the cores of math_core.c. docs/numerics.md has
+ * the bounds. */
 #include <math.h>
 
 #include "codegen/lower/math_core.h"
@@ -48,7 +49,8 @@ static Reg exp2_function(const Math *m, Reg x)
     const Reg fraction = math_sub(m, x, whole);
     const Reg is_finite = math_less(m, math_abs(m, x), math_real(m, 2000));
     const Reg split = math_fma(m, fraction, math_real(m, M_LN2), math_scale(m, whole, 0x1.62e42fefa0000p-1));
-    const Reg lost = math_add(m, math_sub(m, math_scale(m, whole, 0x1.62e42fefa0000p-1), split), math_scale(m, fraction, M_LN2));
+    const Reg lost =
+        math_add(m, math_sub(m, math_scale(m, whole, 0x1.62e42fefa0000p-1), split), math_scale(m, fraction, M_LN2));
     const Reg tail = math_add(m, lost, math_scale(m, whole, 0x1.cf79abc9e3b39p-40));
     return math_exp_sum(m, math_select(m, is_finite, split, high), math_select(m, is_finite, tail, math_real(m, 0)));
 }
@@ -107,9 +109,11 @@ static Reg hyperbolic_sine(const Math *m, Reg x)
     Reg value = math_scale(m, math_add(m, t, math_div(m, t, math_add(m, t, one(m)))), 0.5);
     if (m->wide) {
         const Reg half = math_exp(m, math_scale(m, magnitude, 0.5));
-        value = math_select(m, math_less(m, math_real(m, 700), magnitude), math_mul(m, math_scale(m, half, 0.5), half), value);
+        value = math_select(m, math_less(m, math_real(m, 700), magnitude), math_mul(m, math_scale(m, half, 0.5), half),
+                            value);
     }
-    return math_with_sign(m, math_select(m, loop_compare(m->f, LOOP_equal, magnitude, math_real(m, INFINITY)), magnitude, value), x);
+    return math_with_sign(
+        m, math_select(m, loop_compare(m->f, LOOP_equal, magnitude, math_real(m, INFINITY)), magnitude, value), x);
 }
 
 static Reg hyperbolic_cosine(const Math *m, Reg x)
@@ -120,7 +124,8 @@ static Reg hyperbolic_cosine(const Math *m, Reg x)
     if (!m->wide)
         return value;
     const Reg half = math_exp(m, math_scale(m, magnitude, 0.5));
-    return math_select(m, math_less(m, math_real(m, 700), magnitude), math_mul(m, math_scale(m, half, 0.5), half), value);
+    return math_select(m, math_less(m, math_real(m, 700), magnitude), math_mul(m, math_scale(m, half, 0.5), half),
+                       value);
 }
 
 /* t = e^(2|x|) - 1: t / (t + 2) */
@@ -148,7 +153,8 @@ static Reg area_cosine(const Math *m, Reg x)
     const Reg t = math_sub(m, x, one(m));
     const Reg near = math_log1p(m, math_add(m, t, square_root(m, math_mul(m, t, math_add(m, t, math_real(m, 2))))));
     const Reg far = math_add(m, math_log(m, x), math_real(m, M_LN2));
-    return math_select(m, math_less(m, math_real(m, 0x1p28), x), far, near);
+    const Reg value = math_select(m, math_less(m, math_real(m, 0x1p28), x), far, near);
+    return math_select(m, math_less(m, x, one(m)), math_real(m, NAN), value);
 }
 
 /* log1p(2 |x| / (1 - |x|)) / 2 */
@@ -191,23 +197,26 @@ static Reg gelu(const Math *m, Reg x)
     return math_mul(m, math_scale(m, limited, 0.5), share);
 }
 
-/* 1 / (1 + e^-x) */
+/* factor / (1 + e^-exponent), as factor e / (1 + e) where that doesn't overflow: e = e^-|exponent|. */
+static Reg logistic_product(const Math *m, Reg factor, Reg exponent)
+{
+    const Reg e = math_exp(m, negate(m, math_abs(m, exponent)));
+    const Reg top = math_select(m, math_less(m, exponent, math_real(m, 0)), e, one(m));
+    return math_mul(m, factor, math_div(m, top, math_add(m, one(m), e)));
+}
+
 static Reg sigmoid(const Math *m, Reg x)
 {
-    return math_div(m, one(m), math_add(m, one(m), math_exp(m, negate(m, x))));
+    const Reg e = math_exp(m, negate(m, math_abs(m, x)));
+    const Reg top = math_select(m, math_less(m, x, math_real(m, 0)), e, one(m));
+    return math_div(m, top, math_add(m, one(m), e));
 }
 
-/* x / (1 + e^-x); below -200 the result is -0 for f32. */
-static Reg logistic_product(const Math *m, Reg x, Reg exponent)
-{
-    const Reg limited = loop_binary(m->f, LOOP_max, math_real(m, m->wide ? -745 : -200), exponent);
-    const Reg factor = loop_binary(m->f, LOOP_max, math_real(m, m->wide ? -0x1p60 : -0x1p60), x);
-    return math_div(m, factor, math_add(m, one(m), math_exp(m, negate(m, limited))));
-}
-
+/* -inf gives -0, as the limit is. */
 static Reg silu(const Math *m, Reg x)
 {
-    return logistic_product(m, x, x);
+    const Reg limited = loop_binary(m->f, LOOP_max, math_real(m, -2000), x);
+    return logistic_product(m, limited, limited);
 }
 
 /* x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3) */
@@ -238,13 +247,13 @@ static Reg cube_root(const Math *m, Reg x)
     return math_with_sign(m, math_select(m, ordinary, better, magnitude), x);
 }
 
-/* A first guess (M. Giles, "Approximating the erfinv function", 2010), then two steps of Newton's on erfc, whose relative
- * error is small where 1 - |x| is. */
+/* A first guess (M. Giles, "Approximating the erfinv function", 2010), then two steps of Newton's on erfc, whose
+ * relative error is small where 1 - |x| is. */
 static Reg inverse_error_function(const Math *m, Reg x)
 {
-    static const double center[] = {1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.000218580870,
+    static const double center[] = {1.50140941,      0.246640727,    -0.00417768164, -0.00125372503, 0.000218580870,
                                     -4.39150654e-06, -3.5233877e-06, 3.43273939e-07, 2.81022636e-08};
-    static const double tail[] = {2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773,
+    static const double tail[] = {2.83297682,     1.00167406,    0.00943887047,  -0.0076224613,  0.00573950773,
                                   -0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257};
     const Reg z = math_abs(m, x);
     const Reg rest = math_sub(m, one(m), z);
@@ -276,7 +285,7 @@ static Reg turn_from_whole(const Math *m, Reg x)
 /* Lanczos' formula, g = 7, for x >= 1/2. */
 static Reg log_gamma_right(const Math *m, Reg x)
 {
-    static const double c[] = {676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
+    static const double c[] = {676.5203681218851,  -1259.1392167224028,  771.32342877765313,    -176.61502916214059,
                                12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7};
     const Reg shifted = math_sub(m, x, one(m));
     Reg sum = math_real(m, 0.99999999999980993);
@@ -302,7 +311,8 @@ static Reg log_gamma(const Math *m, Reg x)
 /* x raised to 10 or more by psi(x) = psi(x + 1) - 1 / x, then the asymptotic series; below 1/2 by reflection. */
 static Reg digamma(const Math *m, Reg x)
 {
-    static const double bernoulli[] = {1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132, -691.0 / 32760, 1.0 / 12};
+    static const double bernoulli[] = {1.0 / 12,  -1.0 / 120,     1.0 / 252, -1.0 / 240,
+                                       1.0 / 132, -691.0 / 32760, 1.0 / 12};
     const Reg left = math_less(m, x, math_real(m, 0.5));
     Reg y = math_select(m, left, math_sub(m, one(m), x), x), sum = math_real(m, 0);
     for (int i = 0; i < 10; i++) {
@@ -317,9 +327,10 @@ static Reg digamma(const Math *m, Reg x)
     const Reg right = math_add(m, large, sum);
     const Reg turn = math_div(m, math_real(m, M_PI), math_tangent(m, turn_from_whole(m, x)));
     const Reg whole = loop_compare(m->f, LOOP_equal, loop_unary(m->f, LOOP_floor, x), x);
-    const Reg pole = loop_binary(m->f, LOOP_and, whole, loop_compare(m->f, LOOP_less_equal, x, math_real(m, 0)));
-    const Reg value = math_select(m, left, math_sub(m, right, turn), right);
-    return math_select(m, pole, math_real(m, NAN), value);
+    const Reg pole = loop_binary(m->f, LOOP_and, whole, math_less(m, x, math_real(m, 0)));
+    const Reg value = math_select(m, pole, math_real(m, NAN), math_select(m, left, math_sub(m, right, turn), right));
+    const Reg at_zero = loop_compare(m->f, LOOP_equal, x, math_real(m, 0));
+    return math_select(m, at_zero, math_with_sign(m, math_real(m, INFINITY), negate(m, x)), value);
 }
 
 typedef Reg Formula(const Math *m, Reg x);
@@ -377,7 +388,8 @@ static Reg exp_single(const LowerContext *context, LoopFunction *f, Reg x)
         high = loop_multiply_add(context, f, high, r, loop_real(f, real, exp_single_table[i]));
     Reg sum = loop_multiply_add(context, f, loop_binary(f, LOOP_mul, r, r), high, r);
     sum = loop_binary(f, LOOP_add, sum, loop_real(f, real, 1));
-    const Reg whole = loop_binary(f, LOOP_sub, loop_convert(f, LOOP_bitcast, rounded, LOOP_i32), loop_int(f, integer, 0x4b400000));
+    const Reg whole =
+        loop_binary(f, LOOP_sub, loop_convert(f, LOOP_bitcast, rounded, LOOP_i32), loop_int(f, integer, 0x4b400000));
     const Reg half = loop_binary(f, LOOP_shift_right, whole, loop_int(f, integer, 1));
     const Reg rest = loop_binary(f, LOOP_sub, whole, half);
     const Reg bias = loop_int(f, integer, 127), shift = loop_int(f, integer, 23);
@@ -436,9 +448,11 @@ static Reg power(const Math *m, Reg x, Reg y)
     const Reg is_finite = math_less(m, magnitude, math_real(m, INFINITY));
     result = math_select(m, loop_binary(m->f, LOOP_and, root_of_negative, is_finite), math_real(m, NAN), result);
     const Reg unordered = loop_compare(m->f, LOOP_not_equal, math_add(m, x, y), math_add(m, x, y));
-    const Reg nan_in = loop_binary(m->f, LOOP_or, loop_compare(m->f, LOOP_not_equal, x, x), loop_compare(m->f, LOOP_not_equal, y, y));
+    const Reg nan_in =
+        loop_binary(m->f, LOOP_or, loop_compare(m->f, LOOP_not_equal, x, x), loop_compare(m->f, LOOP_not_equal, y, y));
     result = math_select(m, loop_binary(m->f, LOOP_and, unordered, nan_in), math_add(m, x, y), result);
-    const Reg trivial = loop_binary(m->f, LOOP_or, loop_compare(m->f, LOOP_equal, y, zero), loop_compare(m->f, LOOP_equal, x, one(m)));
+    const Reg trivial =
+        loop_binary(m->f, LOOP_or, loop_compare(m->f, LOOP_equal, y, zero), loop_compare(m->f, LOOP_equal, x, one(m)));
     return math_select(m, trivial, one(m), result);
 }
 
@@ -456,7 +470,8 @@ static Reg remainder_of_magnitudes(const Math *m, Reg x, Reg y)
     const Reg quotient = math_div(m, now, safe);
     const Reg largest = math_largest_lane(m, quotient);
     loop_break_if(m->f, loop_compare(m->f, LOOP_less, largest, loop_real(m->f, loop_type(LOOP_f64, 1), 1)));
-    const Reg cut = math_from_bits(m, loop_binary(m->f, LOOP_and, math_bits(m, quotient), all_bits(m, ~(((int64_t)1 << 28) - 1))));
+    const Reg cut =
+        math_from_bits(m, loop_binary(m->f, LOOP_and, math_bits(m, quotient), all_bits(m, ~(((int64_t)1 << 28) - 1))));
     const Reg left = math_fma(m, loop_unary(m->f, LOOP_trunc, cut), negate(m, safe), now);
     loop_set(m->f, rest, math_select(m, math_less(m, left, math_real(m, 0)), math_add(m, left, safe), left));
     loop_close(m->f);

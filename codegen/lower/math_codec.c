@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Floats of 16 and fewer bits to f32 and back, by integer arithmetic on f32's bits: the same on every target. Formats are the
- * rows of ir/element.c; values in range are exact one way and rounded once, half to even, the other. */
+ * Floats of 16 and fewer bits to f32 and back, by integer arithmetic on f32's bits: the same on every target. Formats
+ * are the rows of ir/element.c; values in range are exact one way and rounded once, half to even, the other. */
 #include "codegen/lower/math.h"
 #include "ir/element.h"
 
@@ -69,7 +69,8 @@ Reg math_decode(LoopFunction *f, ElementType element, Reg bits)
     if (format == NULL)
         return decode_power(f, code);
     const Reg magnitude = bitwise(f, LOOP_and, code, format->sign_bit - 1);
-    const Reg sign = bitwise(f, LOOP_shift_left, bitwise(f, LOOP_and, code, format->sign_bit), 31 - position(format->sign_bit));
+    const Reg sign =
+        bitwise(f, LOOP_shift_left, bitwise(f, LOOP_and, code, format->sign_bit), 31 - position(format->sign_bit));
     /* Moved in place the code is the value times 2^(bias - 127), denormals included. */
     const Reg placed = as_float(f, bitwise(f, LOOP_shift_left, magnitude, F32_MANTISSA - format->mantissa_bits));
     const LoopType type = like(f, placed, LOOP_f32);
@@ -142,7 +143,8 @@ Reg math_encode(LoopFunction *f, ElementType element, Reg x, bool saturate)
         return loop_convert(f, LOOP_truncate, encode_power(f, x, saturate), kind);
     const Reg all = as_bits(f, x);
     const Reg bits = bitwise(f, LOOP_and, all, 0x7fffffff);
-    Reg sign = bitwise(f, LOOP_and, bitwise(f, LOOP_shift_right_zero, all, 31 - position(format->sign_bit)), format->sign_bit);
+    Reg sign =
+        bitwise(f, LOOP_and, bitwise(f, LOOP_shift_right_zero, all, 31 - position(format->sign_bit)), format->sign_bit);
     Reg code = encode_magnitude(f, format, bits);
     const Reg too_large = loop_binary(f, LOOP_or, loop_compare(f, LOOP_less, number(f, bits, format->largest), code),
                                       loop_compare(f, LOOP_equal, bits, number(f, bits, F32_INFINITY)));

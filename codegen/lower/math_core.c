@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The cores of elementary functions, on f64 lanes. Each starts from a reduction that is exact (or nearly), then a polynomial.
- * Integers come out of floats by adding 1.5 2^52: the low bits are the number; no conversion instruction is needed. */
+ * The cores of elementary functions, on f64 lanes. Each starts from a reduction that is exact (or nearly), then a
+ * polynomial. Integers come out of floats by adding 1.5 2^52: the low bits are the number; no conversion instruction is
+ * needed. */
 #include "codegen/lower/math_core.h"
 
 #include <math.h>
@@ -99,7 +100,7 @@ static const double LOG2_E = 0x1.71547652b82fep0, LN2_HIGH = 0x1.62e42fefa0000p-
 
 /* x = k ln 2 + r, |r| <= ln 2 / 2. */
 typedef struct ExpParts {
-    Reg rounded; /* k + ROUNDER */
+    Reg rounded;      /* k + ROUNDER */
     Reg k, minus_one; /* k as f64; e^r - 1 */
 } ExpParts;
 
@@ -156,7 +157,7 @@ Reg math_exp(const Math *m, Reg x)
 /* 2^k (e^r - 1) + (2^k - 1) */
 Reg math_expm1(const Math *m, Reg x)
 {
-    const ExpParts parts = exp_parts(m, clamp(m, x, -700, 709.5), (Reg){0});
+    const ExpParts parts = exp_parts(m, clamp(m, x, -700, 709), (Reg){0});
     const Reg power = power_of_two(m, parts.rounded);
     const Reg sum = math_fma(m, power, parts.minus_one, math_sub(m, power, math_real(m, 1)));
     if (!m->wide)
@@ -201,7 +202,8 @@ static Reg log_special(const Math *m, Reg x, Reg result)
     const Reg zero = math_real(m, 0), infinity = math_real(m, INFINITY);
     const Reg large = math_less(m, x, infinity); /* false for NaN too */
     const Reg positive = math_less(m, zero, x);
-    const Reg edge = math_select(m, loop_compare(m->f, LOOP_equal, x, zero), math_real(m, -INFINITY), math_real(m, NAN));
+    const Reg edge =
+        math_select(m, loop_compare(m->f, LOOP_equal, x, zero), math_real(m, -INFINITY), math_real(m, NAN));
     return math_select(m, large, math_select(m, positive, result, edge), x);
 }
 
@@ -292,9 +294,9 @@ static Quadrant reduce_small(const Math *m, Reg x)
 /* x 2/pi by pieces of 28 bits, whole turns dropped from each product, which is exact for x of 24 bits. */
 static Quadrant reduce_large(const Math *m, Reg x)
 {
-    static const double piece[] = {0x1.45f306cp-1,    0x1.c9c882ap-29,   0x1.4fe13a8p-59,   0x1.f47d4dp-86,
-                                   0x1.bb81b6cp-113,  0x1.4acc9ep-143,   0x1.0e4107cp-170,  0x1.ca2c756p-197,
-                                   0x1.bd778acp-225,  0x1.b7246ep-256};
+    static const double piece[] = {0x1.45f306cp-1,   0x1.c9c882ap-29, 0x1.4fe13a8p-59,  0x1.f47d4dp-86,
+                                   0x1.bb81b6cp-113, 0x1.4acc9ep-143, 0x1.0e4107cp-170, 0x1.ca2c756p-197,
+                                   0x1.bd778acp-225, 0x1.b7246ep-256};
     Reg q = math_real(m, 0), fraction = math_real(m, 0);
     for (size_t i = 0; i < sizeof piece / sizeof *piece; i++) {
         const Reg product = math_scale(m, x, piece[i]);
@@ -417,12 +419,16 @@ Reg math_atan2(const Math *m, Reg y, Reg x)
     const Reg top = math_select(m, steep, width, height), bottom = math_select(m, steep, height, width);
     const Reg empty = loop_compare(m->f, LOOP_equal, bottom, zero);
     const Reg flat = loop_compare(m->f, LOOP_equal, bottom, infinity);
-    const Reg angle = atan_of_ratio(m, math_select(m, flat, zero, top), math_select(m, empty, one, math_select(m, flat, one, bottom)));
-    const Reg quarter = math_add(m, math_sub(m, math_real(m, 0x1.921fb54442d18p0), angle), math_real(m, 0x1.1a62633145c07p-54));
+    const Reg angle = atan_of_ratio(m, math_select(m, flat, zero, top),
+                                    math_select(m, empty, one, math_select(m, flat, one, bottom)));
+    const Reg quarter =
+        math_add(m, math_sub(m, math_real(m, 0x1.921fb54442d18p0), angle), math_real(m, 0x1.1a62633145c07p-54));
     const Reg acute = math_select(m, steep, quarter, angle);
-    const Reg half = math_add(m, math_sub(m, math_real(m, 0x1.921fb54442d18p1), acute), math_real(m, 0x1.1a62633145c07p-53));
+    const Reg half =
+        math_add(m, math_sub(m, math_real(m, 0x1.921fb54442d18p1), acute), math_real(m, 0x1.1a62633145c07p-53));
     const Reg left = loop_compare(m->f, LOOP_less, math_bits(m, x), bits(m, 0)); /* also -0 */
     const Reg turned = math_with_sign(m, math_select(m, left, half, acute), y);
-    const Reg unordered = loop_binary(m->f, LOOP_or, loop_compare(m->f, LOOP_not_equal, x, x), loop_compare(m->f, LOOP_not_equal, y, y));
+    const Reg unordered =
+        loop_binary(m->f, LOOP_or, loop_compare(m->f, LOOP_not_equal, x, x), loop_compare(m->f, LOOP_not_equal, y, y));
     return math_select(m, unordered, math_add(m, x, y), turned);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What elementary functions are made of: arithmetic on f64 lanes in short words, and the cores exp, log, erfc, sin, atan. */
+ * What elementary functions are made of: arithmetic on f64 lanes in short words, and the cores exp, log, erfc, sin,
+ * atan. */
 #ifndef ADZE_CODEGEN_LOWER_MATH_CORE_H
 #define ADZE_CODEGEN_LOWER_MATH_CORE_H
 
