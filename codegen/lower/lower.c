@@ -9,6 +9,8 @@ static const struct {
     LowerFamily *lower;
 } families[] = {
     {"pointwise", lower_pointwise},
+    {"contract", lower_contract},
+    {"convolution", lower_convolution},
 };
 
 static LowerFamily *find_family(const char *kind)

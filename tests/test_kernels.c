@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Kernels of contractions, convolutions, windows and attention: a region is lowered, verified, run by the loop
+ * interpreter (which checks every access) and by the JIT, cut into several calls, and compared with graph_evaluate. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "codegen/llvm/jit.h"
+#include "codegen/lower/contract.h"
+#include "ir/build.h"
+
+enum { MAX_BUFFERS = 16, MAX_SYMBOLS = 8 };
+
+/* ---------------------------------------------------------------- a region under test ---- */
+
+typedef struct Case {
+    Diag diag;
+    Module *module;
+    Builder build;
+    Target target;
+    int64_t symbol[MAX_SYMBOLS]; /* values of the module's symbols */
+    uint64_t random;
+    double tolerance;
+    bool small; /* run by the loop interpreter too */
+} Case;
+
+static void case_begin(Case *c)
+{
+    memset(c, 0, sizeof *c);
+    diag_init(&c->diag);
+    c->module = module_create(&c->diag);
+    c->build = (Builder){.graph = graph_create(c->module, "")};
+    c->random = 0x9E3779B97F4A7C15u;
+    c->tolerance = 1e-5;
+    c->small = true;
+    assert_int_equal(target_find("native", &c->target, &c->diag), STATUS_OK);
+}
+
+static void case_end(Case *c)
+{
+    module_destroy(c->module);
+    diag_release(&c->diag);
+}
+
+static Value input(Case *c, ElementType element, uint32_t rank, const int64_t *dim)
+{
+    char name[16];
+    snprintf(name, sizeof name, "p%u", (unsigned)c->build.graph->parameter_count);
+    return graph_add_parameter(c->build.graph, name, type_make_static(c->module, element, dim, rank));
+}
+#define INPUT(c, element, ...)                                                                                         \
+    input(c, ELEMENT_##element, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
+
+static void output(Case *c, Value value)
+{
+    graph_add_result(c->build.graph, value, "");
+}
+
+static void show_messages(const Case *c)
+{
+    for (const DiagMessage *m = c->diag.first; m != NULL; m = m->next)
+        print_message("%s: %s\n", m->where, m->what);
+}
+
+static uint32_t next_random(Case *c)
+{
+    c->random = c->random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(c->random >> 33);
+}
+
+/* Small multiples of 1/8: exact in every type. */
+static void fill(Case *c, HostArray *array)
+{
+    const int64_t count = host_array_size(array);
+    for (int64_t i = 0; i < count; i++) {
+        const int value = (int)(next_random(c) % 33) - 16;
+        const uint32_t bits = (uint32_t)((union {
+                                             float f;
+                                             uint32_t u;
+                                         }){.f = (float)value / 8}
+                                             .u);
+        switch (array->element) {
+        case ELEMENT_f32:
+            ((float *)array->data)[i] = (float)value / 8;
+            break;
+        case ELEMENT_f64:
+            ((double *)array->data)[i] = value / 8.0;
+            break;
+        case ELEMENT_bf16:
+            ((uint16_t *)array->data)[i] = (uint16_t)(bits >> 16);
+            break;
+        case ELEMENT_i64:
+            ((int64_t *)array->data)[i] = value;
+            break;
+        case ELEMENT_i32:
+            ((int32_t *)array->data)[i] = value;
+            break;
+        default:
+            memset((char *)array->data + i * element_info[array->element].bytes, value & 127,
+                   element_info[array->element].bytes);
+        }
+    }
+}
+
+static double element_at(const HostArray *array, int64_t i)
+{
+    switch (array->element) {
+    case ELEMENT_f32:
+        return ((float *)array->data)[i];
+    case ELEMENT_f64:
+        return ((double *)array->data)[i];
+    case ELEMENT_bf16:
+        return (double)((union {
+                            uint32_t u;
+                            float f;
+                        }){.u = (uint32_t)((uint16_t *)array->data)[i] << 16}
+                            .f);
+    case ELEMENT_i64:
+        return (double)((int64_t *)array->data)[i];
+    case ELEMENT_i32:
+        return ((int32_t *)array->data)[i];
+    case ELEMENT_i8:
+        return ((int8_t *)array->data)[i];
+    default:
+        return ((uint8_t *)array->data)[i];
+    }
+}
+
+static HostArray array_of(const Case *c, Type type, Arena *arena)
+{
+    HostArray array = {.element = type.element, .rank = type.rank};
+    for (uint32_t i = 0; i < type.rank; i++)
+        array.dim[i] = dim_evaluate(c->module, type.dim[i], c->symbol);
+    array.data = arena_alloc(arena, host_array_bytes(&array) + 1);
+    return array;
+}
+
+/* ---------------------------------------------------------------- running kernels ---- */
+
+typedef struct Run {
+    void *buffer[MAX_BUFFERS];
+    size_t bytes[MAX_BUFFERS];
+    int64_t size[64];
+} Run;
+
+typedef int32_t CallKernel(void *context, const Kernel *kernel, const Run *run, int64_t begin, int64_t end);
+
+/* Every kernel in turn, its items in three pieces. */
+static void run_kernels(const Case *c, const LoweredGroup *lowered, Run *run, CallKernel *call, void *context)
+{
+    for (uint32_t k = 0; k < lowered->kernel_count; k++) {
+        const Kernel *kernel = &lowered->kernel[k];
+        const int64_t extent = dim_evaluate(c->module, kernel->extent, c->symbol);
+        for (uint32_t i = 0; i < kernel->size_count; i++)
+            run->size[i] = dim_evaluate(c->module, kernel->size[i], c->symbol);
+        for (int piece = 0; piece < 3; piece++)
+            assert_int_equal(call(context, kernel, run, extent * piece / 3, extent * (piece + 1) / 3), 0);
+    }
+}
+
+typedef struct Interpreter {
+    Case *c;
+    const LoopModule *loops;
+} Interpreter;
+
+static int32_t call_interpreter(void *context, const Kernel *kernel, const Run *run, int64_t begin, int64_t end)
+{
+    const Interpreter *it = context;
+    int32_t status = 0;
+    const Status result = loop_interpret(it->loops, kernel->function, run->buffer, run->bytes, run->size, begin, end,
+                                         &status, &it->c->diag);
+    if (result != STATUS_OK)
+        show_messages(it->c);
+    assert_int_equal(result, STATUS_OK);
+    return status;
+}
+
+static int32_t call_jit(void *context, const Kernel *kernel, const Run *run, int64_t begin, int64_t end)
+{
+    AdzeKernel *function = llvm_jit_function(context, kernel->function->name);
+    assert_non_null(function);
+    return function(run->buffer, run->size, begin, end, NULL);
+}
+
+static void compare(const Case *c, const char *how, const HostArray *got, const HostArray *expected)
+{
+    assert_int_equal(got->rank, expected->rank);
+    for (int64_t i = 0; i < host_array_size(expected); i++) {
+        const double a = element_at(got, i), b = element_at(expected, i);
+        if (!(fabs(a - b) <= c->tolerance * (1 + fabs(b))) && !(isnan(a) && isnan(b)) && a != b)
+            fail_msg("%s: element %lld is %.9g, not %.9g", how, (long long)i, a, b);
+    }
+}
+
+/* Fresh results and temporary, filled with a pattern that is a NaN. */
+static void set_buffers(const Case *c, const LoweredGroup *lowered, const HostArray *in, HostArray *out, Run *run,
+                        Arena *arena)
+{
+    const Graph *graph = c->build.graph;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < graph->parameter_count; i++, at++) {
+        run->buffer[at] = in[i].data;
+        run->bytes[at] = host_array_bytes(&in[i]);
+    }
+    for (uint32_t i = 0; i < graph->result_count; i++, at++) {
+        out[i] = array_of(c, value_type(graph, graph->result[i]), arena);
+        run->buffer[at] = out[i].data;
+        run->bytes[at] = host_array_bytes(&out[i]);
+        memset(out[i].data, 0xFF, run->bytes[at]);
+    }
+    run->bytes[at] = (size_t)dim_evaluate(c->module, lowered->temporary_bytes, c->symbol);
+    run->buffer[at] = arena_alloc(arena, run->bytes[at] + 64);
+    memset(run->buffer[at], 0xFF, run->bytes[at]);
+}
+
+static Status lower_case(Case *c, LowerFamily *family, LoopModule *loops, Arena *scratch, LoweredGroup *lowered)
+{
+    const LowerContext context = {.target = &c->target, .loops = loops, .scratch = scratch, .diag = &c->diag};
+    TRY(family(&context, c->build.graph, lowered));
+    for (uint32_t k = 0; k < lowered->kernel_count; k++) {
+        loop_module_add(loops, lowered->kernel[k].function, "kernel");
+        TRY(loop_verify(loops, lowered->kernel[k].function, &c->diag));
+    }
+    return STATUS_OK;
+}
+
+static void check(Case *c, LowerFamily *family)
+{
+    const Graph *graph = c->build.graph;
+    Arena arena;
+    HostArray in[MAX_BUFFERS], expected[MAX_BUFFERS], out[MAX_BUFFERS];
+    LoweredGroup lowered;
+    Run run;
+    arena_init(&arena);
+    if (c->module->status != STATUS_OK)
+        show_messages(c);
+    assert_int_equal(c->module->status, STATUS_OK);
+    for (uint32_t i = 0; i < graph->parameter_count; i++) {
+        in[i] = array_of(c, value_type(graph, graph->parameter[i]), &arena);
+        fill(c, &in[i]);
+    }
+    const Status evaluated = graph_evaluate(graph, in, graph->parameter_count, expected, &arena, &c->diag);
+    LoopModule *loops = loop_module_create();
+    const Status status = evaluated == STATUS_OK ? lower_case(c, family, loops, &arena, &lowered) : evaluated;
+    if (status != STATUS_OK)
+        show_messages(c);
+    assert_int_equal(status, STATUS_OK);
+    if (c->small) {
+        Interpreter interpreter = {c, loops};
+        set_buffers(c, &lowered, in, out, &run, &arena);
+        run_kernels(c, &lowered, &run, call_interpreter, &interpreter);
+        for (uint32_t i = 0; i < graph->result_count; i++)
+            compare(c, "interpreter", &out[i], &expected[i]);
+    }
+    LlvmJit *jit;
+    LlvmJitModule *code = NULL;
+    assert_int_equal(llvm_jit_create(&c->target, 1, &jit, &c->diag), STATUS_OK);
+    const Status compiled = llvm_jit_add(jit, loops, NULL, 0, &code, &c->diag);
+    if (compiled != STATUS_OK)
+        show_messages(c);
+    assert_int_equal(compiled, STATUS_OK);
+    set_buffers(c, &lowered, in, out, &run, &arena);
+    run_kernels(c, &lowered, &run, call_jit, code);
+    for (uint32_t i = 0; i < graph->result_count; i++)
+        compare(c, "JIT", &out[i], &expected[i]);
+    llvm_jit_remove(code);
+    llvm_jit_destroy(jit);
+    loop_module_destroy(loops);
+    arena_release(&arena);
+}
+
+/* ---------------------------------------------------------------- contractions ---- */
+
+static Value packed_dot(Case *c, Value lhs, Value rhs, int64_t columns)
+{
+    const Value operand[] = {lhs, rhs};
+    const Attr size = {.key = ATTR_size, .dim = dim_constant(columns)};
+    return graph_add_value(
+        c->build.graph,
+        &(NodeSpec){.op = OP_packed_dot, .operand = operand, .operand_count = 2, .attr = &size, .attr_count = 1});
+}
+
+static void packed_case(ElementType element, int64_t m, int64_t n, int64_t k)
+{
+    Case c;
+    case_begin(&c);
+    const int64_t width = contract_panel_width(&c.target, element);
+    const Value lhs = input(&c, element, 2, (int64_t[]){m, k});
+    const Value rhs = input(&c, element, 3, (int64_t[]){(n + width - 1) / width, k, width});
+    output(&c, packed_dot(&c, lhs, rhs, n));
+    check(&c, lower_contract);
+    case_end(&c);
+}
+
+static void packed_dot_all_edges(void **state)
+{
+    (void)state;
+    static const int64_t rows[] = {1, 2, 3, 5, 6, 7, 13}, columns[] = {1, 7, 8, 9, 16, 17, 40};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
+            packed_case(ELEMENT_f32, rows[i], columns[j], 1 + (int64_t)(i * 7 + j) % 20);
+    packed_case(ELEMENT_f32, 2, 100, 3);
+    packed_case(ELEMENT_f32, 1, 200, 3);
+    packed_case(ELEMENT_f32, 50, 17, 2);
+}
+
+static void empty_products(void **state)
+{
+    (void)state;
+    packed_case(ELEMENT_f32, 0, 5, 3);
+    packed_case(ELEMENT_f32, 5, 0, 3);
+    packed_case(ELEMENT_f32, 5, 3, 0);
+}
+
+static void other_element_types(void **state)
+{
+    (void)state;
+    packed_case(ELEMENT_f64, 7, 11, 5);
+    packed_case(ELEMENT_bf16, 7, 19, 5);
+    packed_case(ELEMENT_i32, 7, 19, 5);
+    packed_case(ELEMENT_i64, 3, 5, 4);
+    packed_case(ELEMENT_i8, 3, 70, 4);
+}
+
+static Value add_bias(Case *c, Value x, Value bias, int64_t axis)
+{
+    const Type type = value_type(c->build.graph, x);
+    return build_binary(&c->build, OP_add, x, build_broadcast(&c->build, bias, type.dim, type.rank, &axis));
+}
+
+static void bias_activation_residual(void **state)
+{
+    (void)state;
+    for (int64_t n = 16; n <= 20; n += 4) {
+        Case c;
+        case_begin(&c);
+        const Value lhs = INPUT(&c, f32, 2, 4, 9), rhs = INPUT(&c, f32, (n + 15) / 16, 9, 16);
+        const Value bias = input(&c, ELEMENT_f32, 1, &n), residual = INPUT(&c, f32, 2, 4, n);
+        const Value sum = add_bias(&c, packed_dot(&c, lhs, rhs, n), bias, 2);
+        const Value zero = build_full(&c.build, value_type(c.build.graph, sum), 0);
+        output(&c, build_binary(&c.build, OP_add, build_binary(&c.build, OP_max, sum, zero), residual));
+        output(&c, sum);
+        check(&c, lower_contract);
+        case_end(&c);
+    }
+}
+
+/* [B*S, H*D] -> [B, H, S, D], with D a multiple of the lanes and not. */
+static void head_split(void **state)
+{
+    (void)state;
+    for (int64_t d = 3; d <= 16; d += 5) {
+        Case c;
+        case_begin(&c);
+        const int64_t n = 3 * d;
+        const Value lhs = INPUT(&c, f32, 10, 7), rhs = INPUT(&c, f32, (n + 15) / 16, 7, 16);
+        const Value bias = input(&c, ELEMENT_f32, 1, &n);
+        const Value sum = add_bias(&c, packed_dot(&c, lhs, rhs, n), bias, 1);
+        const Dim split[] = {dim_constant(2), dim_constant(5), dim_constant(3), dim_constant(d)};
+        const Value heads = build_transpose(&c.build, build_reshape(&c.build, sum, split, 4), (int64_t[]){0, 2, 1, 3});
+        const Value turned = build_transpose(&c.build, heads, (int64_t[]){0, 1, 3, 2});
+        output(&c, build_unary(&c.build, OP_neg, heads));
+        output(&c, turned);
+        check(&c, lower_contract);
+        case_end(&c);
+    }
+}
+
+/* The left operand as a view (head merge of one head, transposed), and computed. */
+static void left_operands(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        Case c;
+        case_begin(&c);
+        Value lhs = INPUT(&c, f32, 5, 3, 4);
+        const Value rhs = INPUT(&c, f32, 2, 5, 16);
+        lhs = build_transpose(&c.build, lhs, (int64_t[]){2, 1, 0}); /* [4, 3, 5] */
+        if (kind == 1)
+            lhs = build_unary(&c.build, OP_abs, lhs);
+        if (kind == 2)
+            lhs = build_binary(&c.build, OP_mul, lhs, lhs);
+        output(&c, packed_dot(&c, lhs, rhs, 21));
+        check(&c, lower_contract);
+        case_end(&c);
+    }
+}
+
+static void batched_right_operand(void **state)
+{
+    (void)state;
+    Case c;
+    case_begin(&c);
+    output(&c, packed_dot(&c, INPUT(&c, f32, 3, 2, 7, 6), INPUT(&c, f32, 3, 1, 2, 6, 16), 19));
+    check(&c, lower_contract);
+    case_end(&c);
+    case_begin(&c);
+    const Value lhs = INPUT(&c, f32, 3, 2, 7, 6), rhs = INPUT(&c, f32, 2, 2, 6, 16);
+    output(&c, packed_dot(&c, lhs, build_unary(&c.build, OP_neg, rhs), 19));
+    check(&c, lower_contract);
+    case_end(&c);
+}
+
+static void plain_dot(void **state)
+{
+    (void)state;
+    Case c;
+    case_begin(&c); /* transposed right, two batch axes, two free axes on the right */
+    const Value x = INPUT(&c, f32, 4, 3, 2, 5), y = INPUT(&c, f32, 3, 2, 5, 3, 6);
+    output(&c, build_dot(&c.build, x, y, (int64_t[]){2, 1}, (int64_t[]){1, 0}, 2, (int64_t[]){3}, (int64_t[]){2}, 1,
+                         ELEMENT_f32));
+    check(&c, lower_contract);
+    case_end(&c);
+    case_begin(&c); /* two contracted axes */
+    const Value a = INPUT(&c, f32, 4, 3, 7), b = INPUT(&c, f32, 7, 9, 3);
+    output(&c, build_dot(&c.build, a, b, NULL, NULL, 0, (int64_t[]){1, 2}, (int64_t[]){2, 0}, 2, ELEMENT_f32));
+    check(&c, lower_contract);
+    case_end(&c);
+    case_begin(&c); /* scalars and vectors */
+    output(&c, build_dot(&c.build, INPUT(&c, f32, 9), INPUT(&c, f32, 9), NULL, NULL, 0, (int64_t[]){0}, (int64_t[]){0},
+                         1, ELEMENT_f32));
+    check(&c, lower_contract);
+    case_end(&c);
+    case_begin(&c); /* narrow integers into wide ones */
+    output(&c, build_dot(&c.build, INPUT(&c, i8, 5, 9), INPUT(&c, i8, 9, 4), NULL, NULL, 0, (int64_t[]){1},
+                         (int64_t[]){0}, 1, ELEMENT_i32));
+    check(&c, lower_contract);
+    case_end(&c);
+}
+
+static void symbolic_sizes(void **state)
+{
+    (void)state;
+    for (int64_t rows = 0; rows < 15; rows++) {
+        Case c;
+        case_begin(&c);
+        const Dim m = dim_symbol(c.module, "m", 0, 100, SYMBOL_INPUT),
+                  k = dim_symbol(c.module, "k", 0, 100, SYMBOL_INPUT);
+        c.symbol[0] = rows;
+        c.symbol[1] = rows / 2;
+        const Dim left[] = {dim_constant(2), m, k}, right[] = {dim_constant(2), k, dim_constant(16)};
+        const Value lhs = graph_add_parameter(c.build.graph, "x", type_make(c.module, ELEMENT_f32, left, 3));
+        const Value rhs = graph_add_parameter(c.build.graph, "w", type_make(c.module, ELEMENT_f32, right, 3));
+        const Value product = packed_dot(&c, lhs, rhs, 24);
+        const Dim split[] = {dim_constant(2), m, dim_constant(3), dim_constant(8)};
+        output(&c, build_transpose(&c.build, build_reshape(&c.build, product, split, 4), (int64_t[]){0, 2, 1, 3}));
+        check(&c, lower_contract);
+        case_end(&c);
+    }
+}
+
+/* ---------------------------------------------------------------- convolutions ---- */
+
+typedef struct Shape {
+    int64_t batch, channels, outputs, groups;
+    uint32_t spatial;
+    int64_t in[3], window[3], stride[3], dilation[3], spread[3], low[3], high[3];
+} Shape;
+
+static Value make_convolution(Case *c, const Shape *s, Value x)
+{
+    int64_t dim[5] = {s->outputs, s->channels / s->groups};
+    Dim low[3], high[3];
+    for (uint32_t i = 0; i < s->spatial; i++) {
+        dim[i + 2] = s->window[i];
+        low[i] = dim_constant(s->low[i]);
+        high[i] = dim_constant(s->high[i]);
+    }
+    const Value w = input(c, ELEMENT_f32, s->spatial + 2, dim);
+    const WindowSpec spec = {.window = s->window,
+                             .strides = s->stride,
+                             .dilation = s->dilation,
+                             .input_dilation = s->spread,
+                             .low = low,
+                             .high = high,
+                             .groups = s->groups};
+    return build_convolution(&c->build, x, w, &spec);
+}
+
+static void convolution_case(const Shape *s)
+{
+    Case c;
+    int64_t dim[5] = {s->batch, s->channels};
+    case_begin(&c);
+    for (uint32_t i = 0; i < s->spatial; i++)
+        dim[i + 2] = s->in[i];
+    const Value x = input(&c, ELEMENT_f32, s->spatial + 2, dim);
+    output(&c, make_convolution(&c, s, x));
+    check(&c, lower_convolution);
+    case_end(&c);
+}
+
+static void convolutions(void **state)
+{
+    (void)state;
+    static const Shape shapes[] = {
+        {1, 3, 7, 1, 2, {5, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+        {2, 4, 6, 1, 2, {7, 7}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}},  /* in place */
+        {1, 4, 13, 1, 2, {8, 8}, {1, 1}, {2, 2}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, /* one phase */
+        {1, 2, 5, 1, 2, {9, 11}, {3, 2}, {2, 3}, {1, 1}, {1, 1}, {1, 0}, {0, 2}},
+        {1, 2, 5, 1, 2, {9, 23}, {3, 3}, {1, 1}, {2, 3}, {1, 1}, {2, 3}, {2, 3}},
+        {1, 2, 3, 1, 2, {4, 5}, {3, 3}, {1, 1}, {1, 1}, {2, 3}, {2, 1}, {2, 3}}, /* transposed */
+        {1, 2, 3, 1, 2, {6, 7}, {3, 3}, {2, 2}, {2, 2}, {2, 2}, {1, 1}, {2, 1}},
+        {2, 6, 4, 2, 2, {5, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+        {1, 6, 12, 3, 2, {5, 5}, {2, 2}, {1, 1}, {1, 1}, {1, 1}, {0, 1}, {1, 0}},
+        {2, 5, 5, 5, 2, {6, 18}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, /* depthwise */
+        {1, 5, 5, 5, 2, {9, 19}, {3, 5}, {2, 2}, {1, 2}, {1, 1}, {1, 2}, {1, 2}},
+        {1, 5, 10, 5, 2, {6, 4}, {3, 3}, {1, 2}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+        {2, 3, 5, 1, 1, {19}, {4}, {2}, {1}, {1}, {3}, {1}},
+        {1, 300, 2, 1, 1, {5}, {3}, {1}, {1}, {1}, {1}, {1}},   /* several depth blocks */
+        {1, 2, 2, 1, 1, {700}, {600}, {1}, {1}, {1}, {0}, {5}}, /* more taps than a panel holds */
+        {1, 2, 3, 1, 3, {4, 5, 3}, {2, 3, 2}, {1, 2, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 0}, {0, 1, 1}},
+        {1, 2, 3, 1, 2, {5, 1}, {3, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 0}, {1, 0}}, /* columns of one */
+        {0, 2, 3, 1, 2, {5, 5}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+        {1, 2, 3, 1, 2, {5, 5}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {-1, 0}, {0, -1}}, /* cropped */
+        {1, 8, 70, 1, 2, {7, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        print_message("shape %d\n", (int)i);
+        convolution_case(&shapes[i]);
+    }
+}
+
+static Value packed_convolution(Case *c, Value x, Value w, int64_t outputs, const int64_t *window, const Dim *pad,
+                                const int64_t *strides)
+{
+    static const int64_t ones[] = {1, 1};
+    const Value operand[] = {x, w};
+    const Attr attr[] = {{.key = ATTR_strides, .count = 2, .integers = strides},
+                         {.key = ATTR_low, .count = 2, .dims = pad},
+                         {.key = ATTR_high, .count = 2, .dims = pad},
+                         {.key = ATTR_dilation, .count = 2, .integers = ones},
+                         {.key = ATTR_window, .count = 2, .integers = window},
+                         {.key = ATTR_size, .dim = dim_constant(outputs)}};
+    return graph_add_value(
+        c->build.graph,
+        &(NodeSpec){
+            .op = OP_packed_convolution, .operand = operand, .operand_count = 2, .attr = attr, .attr_count = 6});
+}
+
+static void packed_convolution_with_epilogue(void **state)
+{
+    (void)state;
+    static const int64_t window[] = {3, 3}, strides[] = {1, 1}, two[] = {2, 2};
+    for (int64_t outputs = 5; outputs <= 14; outputs += 3)
+        for (int kind = 0; kind < 3; kind++) {
+            Case c;
+            case_begin(&c);
+            const int64_t width = convolution_panel_width(&c.target), size = kind == 1 ? 4 : 7;
+            const Dim pad[] = {dim_constant(1), dim_constant(1)};
+            Value x = INPUT(&c, f32, 2, 3, 7, 7);
+            const Value w = input(&c, ELEMENT_f32, 3, (int64_t[]){(outputs + width - 1) / width, 27, width});
+            const Value bias = input(&c, ELEMENT_f32, 1, &outputs);
+            const Value residual = input(&c, ELEMENT_f32, 4, (int64_t[]){2, outputs, size, size});
+            if (kind == 2)
+                x = build_unary(&c.build, OP_neg, x);
+            const Value y = packed_convolution(&c, x, w, outputs, window, pad, kind == 1 ? two : strides);
+            const Value sum = build_binary(&c.build, OP_add, add_bias(&c, y, bias, 1), residual);
+            const Value zero = build_full(&c.build, value_type(c.build.graph, sum), 0);
+            output(&c, build_binary(&c.build, OP_max, sum, zero));
+            check(&c, lower_convolution);
+            case_end(&c);
+        }
+}
+
+static void symbolic_image(void **state)
+{
+    (void)state;
+    for (int64_t size = 3; size < 20; size += 4) {
+        Case c;
+        case_begin(&c);
+        const Dim h = dim_symbol(c.module, "h", 1, 100, SYMBOL_INPUT),
+                  w = dim_symbol(c.module, "w", 1, 100, SYMBOL_INPUT);
+        const Dim dim[] = {dim_constant(1), dim_constant(2), h, w};
+        c.symbol[0] = 7;
+        c.symbol[1] = size;
+        const Shape s = {1, 2, 3, 1, 2, {0}, {3, 3}, {2, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+        const Value x = graph_add_parameter(c.build.graph, "x", type_make(c.module, ELEMENT_f32, dim, 4));
+        output(&c, make_convolution(&c, &s, x));
+        check(&c, lower_convolution);
+        case_end(&c);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packed_dot_all_edges),
+        cmocka_unit_test(empty_products),
+        cmocka_unit_test(other_element_types),
+        cmocka_unit_test(bias_activation_residual),
+        cmocka_unit_test(head_split),
+        cmocka_unit_test(left_operands),
+        cmocka_unit_test(batched_right_operand),
+        cmocka_unit_test(plain_dot),
+        cmocka_unit_test(symbolic_sizes),
+        cmocka_unit_test(convolutions),
+        cmocka_unit_test(packed_convolution_with_epilogue),
+        cmocka_unit_test(symbolic_image),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
