@@ -121,7 +121,7 @@ static Status bench_model(const Options *options, const Session *session, Arena 
         return STATUS_OUT_OF_MEMORY;
     TRY(option_integer(options, OPTION_threads, 1, 1024, 1, &threads, diag));
     if (options->count[OPTION_input] != 0)
-        TRY(read_inputs(options, model->input_count, input, arena, diag));
+        TRY(read_model_inputs(options, model, input, arena, diag));
     for (uint32_t i = 0; options->count[OPTION_input] == 0 && i < model->input_count; i++)
         TRY(random_input(model, i, &input[i], arena));
     TRY(call_prepare(model, input, model->input_count, (int32_t)threads, arena, &call, diag));

@@ -30,29 +30,30 @@ static void print_result(const char *name, const HostArray *array)
     printf("]\n");
 }
 
+static Status interpret_graph(const Options *options, const Graph *graph, Arena *arena, Diag *diag)
+{
+    HostArray *input = ARENA_NEW(arena, HostArray, graph->parameter_count);
+    HostArray *result = ARENA_NEW(arena, HostArray, graph->result_count);
+    ElementType *element = ARENA_NEW(arena, ElementType, graph->parameter_count);
+    if (input == NULL || result == NULL || element == NULL)
+        return STATUS_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < graph->parameter_count; i++)
+        element[i] = value_type(graph, graph->parameter[i]).element;
+    TRY(read_inputs(options, element, graph->parameter_count, input, arena, diag));
+    TRY(graph_evaluate(graph, input, graph->parameter_count, result, arena, diag));
+    return write_outputs(options, result, graph->result_count, diag);
+}
+
 static Status run_interpreted(const Options *options, Arena *arena, Diag *diag)
 {
     Module *module = NULL;
+    Target target;
+    TRY(model_target(options, &target, diag));
     Status status = model_import(options, &module, diag);
-    if (status == STATUS_OK && options->value[OPTION_passes] != NULL) {
-        Target target;
-        status = model_target(options, &target, diag);
-        if (status == STATUS_OK)
-            status = model_optimize(options, &target, options->value[OPTION_dump_after], NULL, module, diag);
-    }
-    const Graph *graph = status == STATUS_OK ? module->graph[0] : NULL;
-    HostArray *input = graph == NULL ? NULL : ARENA_NEW(arena, HostArray, graph->parameter_count);
-    HostArray *result = graph == NULL ? NULL : ARENA_NEW(arena, HostArray, graph->result_count);
+    if (status == STATUS_OK && options->value[OPTION_passes] != NULL)
+        status = model_optimize(options, &target, options->value[OPTION_dump_after], NULL, module, diag);
     if (status == STATUS_OK)
-        status = input == NULL || result == NULL ? STATUS_OUT_OF_MEMORY
-                                                 : read_inputs(options, graph->parameter_count, input, arena, diag);
-    for (uint32_t i = 0; status == STATUS_OK && i < graph->parameter_count; i++)
-        if (npy_storage_matches(input[i].element, value_type(graph, graph->parameter[i]).element))
-            input[i].element = value_type(graph, graph->parameter[i]).element;
-    if (status == STATUS_OK)
-        status = graph_evaluate(graph, input, graph->parameter_count, result, arena, diag);
-    if (status == STATUS_OK)
-        status = write_outputs(options, result, graph->result_count, diag);
+        status = interpret_graph(options, module->graph[0], arena, diag);
     if (module != NULL)
         module_destroy(module);
     return status;
@@ -66,7 +67,7 @@ static Status run_compiled(const Options *options, const AdzeModel *model, Arena
     if (input == NULL)
         return STATUS_OUT_OF_MEMORY;
     TRY(option_integer(options, OPTION_threads, 1, 1024, 1, &threads, diag));
-    TRY(read_inputs(options, model->input_count, input, arena, diag));
+    TRY(read_model_inputs(options, model, input, arena, diag));
     TRY(call_prepare(model, input, model->input_count, (int32_t)threads, arena, &call, diag));
     TRY(call_run(&call, diag));
     for (uint32_t i = 0; options->value[OPTION_output_dir] == NULL && i < model->output_count; i++)

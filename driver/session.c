@@ -67,22 +67,31 @@ void session_close(Session *session)
     *session = (Session){0};
 }
 
-Status read_inputs(const Options *options, uint32_t input_count, HostArray *input, Arena *arena, Diag *diag)
+Status read_inputs(const Options *options, const ElementType *element, uint32_t input_count, HostArray *input,
+                   Arena *arena, Diag *diag)
 {
     if (options->count[OPTION_input] != input_count)
         return diag_fail(diag, STATUS_FAILED, options->file, "the model has %u inputs, %u came with --input",
                          input_count, options->count[OPTION_input]);
     for (uint32_t i = 0; i < input_count; i++)
-        TRY(npy_read(options->repeated[OPTION_input][i], &input[i], arena, diag));
+        TRY(npy_read_as(options->repeated[OPTION_input][i], element[i], &input[i], arena, diag));
     return STATUS_OK;
 }
 
-/* Files hold bits for types numpy lacks (see frontend/npy.h): the element type becomes the model's where the storage
- * agrees. */
+Status read_model_inputs(const Options *options, const AdzeModel *model, HostArray *input, Arena *arena, Diag *diag)
+{
+    ElementType *element = ARENA_NEW(arena, ElementType, model->input_count);
+    if (element == NULL)
+        return STATUS_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < model->input_count; i++)
+        element[i] = (ElementType)model->input[i].element;
+    return read_inputs(options, element, model->input_count, input, arena, diag);
+}
+
 static Status check_input(const AdzeModel *model, uint32_t index, const HostArray *array, Diag *diag)
 {
     const AdzeArgument *argument = &model->input[index];
-    if (npy_storage_matches(array->element, (ElementType)argument->element) && array->rank == argument->rank)
+    if (array->element == argument->element && array->rank == argument->rank)
         return STATUS_OK;
     return diag_fail(diag, STATUS_FAILED, argument->name, "input %u is %s of rank %u, should be %s of rank %u", index,
                      element_info[array->element].name, array->rank, element_info[argument->element].name,

@@ -41,7 +41,10 @@ Status call_prepare(const AdzeModel *model, const HostArray *input, uint32_t inp
 /* Runs it; results are in call->result. */
 Status call_run(Call *call, Diag *diag);
 
-/* Reads the arrays of --input, checking their number. */
-Status read_inputs(const Options *options, uint32_t input_count, HostArray *input, Arena *arena, Diag *diag);
+/* Reads the arrays of --input, checking their number; element[i] is what input i should hold. */
+Status read_inputs(const Options *options, const ElementType *element, uint32_t input_count, HostArray *input,
+                   Arena *arena, Diag *diag);
+/* The same for a model that can be called. */
+Status read_model_inputs(const Options *options, const AdzeModel *model, HostArray *input, Arena *arena, Diag *diag);
 
 #endif

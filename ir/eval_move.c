@@ -275,7 +275,7 @@ Status eval_dynamic_slice(EvalContext *c)
 {
     const HostArray *x = &c->operand[0];
     CopyPlan plan = plan_of_result(c->result);
-    int64_t offset;
+    int64_t offset = 0;
     strides_of(x, plan.from_stride);
     TRY(block_offset(c, x, c->result, &c->operand[1], plan.from_stride, &offset));
     return copy_into_result(c, &plan, offset);
@@ -285,7 +285,7 @@ Status eval_dynamic_update(EvalContext *c)
 {
     const HostArray *x = &c->operand[0], *block = &c->operand[1];
     CopyPlan plan = {.rank = x->rank, .bytes = element_info[x->element].bytes};
-    int64_t offset;
+    int64_t offset = 0;
     memcpy(plan.dim, block->dim, sizeof plan.dim);
     strides_of(x, plan.to_stride);
     strides_of(block, plan.from_stride);

@@ -66,6 +66,8 @@ static long double reference_digamma(long double x)
 }
 static long double reference_erfinv(long double x)
 {
+    if (x == 0)
+        return x;
     if (isnan(x) || fabsl(x) >= 1)
         return fabsl(x) == 1 ? x * (long double)INFINITY : (long double)NAN;
     long double low = 0, high = 12;
