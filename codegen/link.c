@@ -287,6 +287,8 @@ static Status make_shared(Linking *linking)
     add_argument(linking, result);
     add_argument(linking, "-soname");
     add_argument(linking, linking->job->soname ? linking->job->soname : file_name(linking->job->output));
+    if (linking->job->alias)
+        add_argument(linking, arena_printf(&linking->arena, "--defsym=%s", linking->job->alias));
     TRY(add_inputs(linking));
     add_libraries(linking);
     TRY(run_linker(linking));
