@@ -110,7 +110,8 @@ static const char *shape_text(Builder *b, const Dim *dim, uint32_t rank)
     return text == NULL ? "?" : text;
 }
 
-/* Two dimensions that are both symbolic or symbolic and not 1 could be equal when run: that isn't supported, not wrong. */
+/* Two dimensions that are both symbolic or symbolic and not 1 could be equal when run: that isn't supported, not wrong.
+ */
 static bool common_dim(Dim a, Dim c, Dim *out, Status *status)
 {
     *status = dim_is_constant(a) && dim_is_constant(c) ? STATUS_INVALID : STATUS_UNSUPPORTED;
@@ -168,8 +169,8 @@ Value build_broadcast_to(Builder *b, Value x, const Dim *dim, uint32_t rank)
     if (!build_is_ready(b, x))
         return (Value){0};
     if (type.rank > rank)
-        return build_fail(b, STATUS_INVALID, "shape [%s] doesn't broadcast to [%s]",
-                          shape_text(b, type.dim, type.rank), shape_text(b, dim, rank));
+        return build_fail(b, STATUS_INVALID, "shape [%s] doesn't broadcast to [%s]", shape_text(b, type.dim, type.rank),
+                          shape_text(b, dim, rank));
     for (uint32_t i = 0; i < type.rank; i++)
         axes[i] = rank - type.rank + i;
     return build_broadcast(b, x, dim, rank, axes);

@@ -20,8 +20,8 @@ static uint32_t region_results(const Graph *region)
     return region == NULL ? 0 : region->result_count;
 }
 
-void build_if(Builder *b, Value condition, const Value *operand, uint32_t count, Graph *then_region,
-              Graph *else_region, Value *result)
+void build_if(Builder *b, Value condition, const Value *operand, uint32_t count, Graph *then_region, Graph *else_region,
+              Value *result)
 {
     Value *all = ARENA_NEW(&b->graph->module->arena, Value, (size_t)count + 1);
     Graph *const region[2] = {then_region, else_region};
@@ -32,13 +32,12 @@ void build_if(Builder *b, Value condition, const Value *operand, uint32_t count,
     all[0] = condition;
     if (count > 0)
         memcpy(all + 1, operand, count * sizeof *all);
-    NodeSpec spec = {
-        .op = OP_if, .operand = all, .operand_count = count + 1, .region = region, .region_count = 2};
+    NodeSpec spec = {.op = OP_if, .operand = all, .operand_count = count + 1, .region = region, .region_count = 2};
     add_results(b, &spec, region_results(then_region), result);
 }
 
-void build_while(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, Graph *condition,
-                 Graph *body, Value *result)
+void build_while(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, Graph *condition, Graph *body,
+                 Value *result)
 {
     Graph *const region[2] = {condition, body};
     const Attr attr = attr_integer(ATTR_carry_count, carry_count);
@@ -70,8 +69,7 @@ void build_scan(Builder *b, const Value *operand, uint32_t count, uint32_t carry
 void build_call(Builder *b, Graph *callee, const Value *operand, uint32_t count, Value *result)
 {
     const Attr attr = {.key = ATTR_callee, .graph = callee};
-    NodeSpec spec = {
-        .op = OP_call, .operand = operand, .operand_count = count, .attr = &attr, .attr_count = 1};
+    NodeSpec spec = {.op = OP_call, .operand = operand, .operand_count = count, .attr = &attr, .attr_count = 1};
     add_results(b, &spec, region_results(callee), result);
 }
 
@@ -108,8 +106,9 @@ static NodeId copy_mapped(const Node *node, Graph *to, ValueMap *map, Value *ope
 {
     for (uint32_t i = 0; i < node->operand_count; i++)
         operand[i] = value_map_get(map, node->operand[i]);
-    const NodeSpec spec = {node->op,     operand,            node->operand_count, node->attr, node->attr_count,
-                           node->region, node->region_count, node->location,      node->clone};
+    const NodeSpec spec = {node->op,           operand,          node->operand_count,
+                           node->attr,         node->attr_count, node->region,
+                           node->region_count, node->location,   node->clone};
     const uint32_t result_count = node->result_count;
     const Value first = node->first_result;
     const NodeId copy = graph_add(to, &spec);

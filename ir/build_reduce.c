@@ -75,11 +75,10 @@ Value build_dot(Builder *b, Value x, Value y, const int64_t *batch_x, const int6
                 const int64_t *contract_x, const int64_t *contract_y, uint32_t contract_count, ElementType element)
 {
     const Value operand[2] = {x, y};
-    const Attr attr[] = {attr_integers(ATTR_lhs_batch, batch_x, batch_count),
-                         attr_integers(ATTR_rhs_batch, batch_y, batch_count),
-                         attr_integers(ATTR_lhs_contract, contract_x, contract_count),
-                         attr_integers(ATTR_rhs_contract, contract_y, contract_count),
-                         attr_element(ATTR_element, element)};
+    const Attr attr[] = {
+        attr_integers(ATTR_lhs_batch, batch_x, batch_count), attr_integers(ATTR_rhs_batch, batch_y, batch_count),
+        attr_integers(ATTR_lhs_contract, contract_x, contract_count),
+        attr_integers(ATTR_rhs_contract, contract_y, contract_count), attr_element(ATTR_element, element)};
     return build_node(b, OP_dot, operand, 2, attr, 5);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Constants by reference: a type and a place in a blob. Equal ones (same type, same bytes) share an id, found by hash and
- * then compared, so that a mapped file of weights is read once and never copied. */
+ * Constants by reference: a type and a place in a blob. Equal ones (same type, same bytes) share an id, found by hash
+ * and then compared, so that a mapped file of weights is read once and never copied. */
 #include <string.h>
 
 #include "ir/base/hash.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Arithmetic of dimensions. Sums and products are polynomial arithmetic; floor_div, mod, max and min first take out what the
- * polynomial form and the symbols' ranges decide, and become an atom only for the rest. dim_table.h has the representation. */
+ * Arithmetic of dimensions. Sums and products are polynomial arithmetic; floor_div, mod, max and min first take out
+ * what the polynomial form and the symbols' ranges decide, and become an atom only for the rest. dim_table.h has the
+ * representation. */
 #include "ir/dim_table.h"
 
 #include <string.h>
@@ -34,8 +35,7 @@ bool dim_try_add(Module *module, Dim a, Dim b, int64_t factor, Dim *sum)
 {
     int64_t number;
     if (a.expression == 0 && b.expression == 0) {
-        if (__builtin_mul_overflow(b.constant, factor, &number) ||
-            __builtin_add_overflow(a.constant, number, &number))
+        if (__builtin_mul_overflow(b.constant, factor, &number) || __builtin_add_overflow(a.constant, number, &number))
             return false;
         *sum = dim_constant(number);
         return true;
@@ -129,8 +129,7 @@ static bool poly_divide(Module *module, Poly *rest, const Poly *divisor, Poly *q
             return false;
         number = rest->term[0].coefficient / lead->coefficient;
         term.coefficient = -number;
-        if (!poly_add_product(module, rest, &term, divisor) ||
-            !poly_add_term(module, quotient, number, term.monomial))
+        if (!poly_add_product(module, rest, &term, divisor) || !poly_add_term(module, quotient, number, term.monomial))
             return false;
     }
     return true;
@@ -210,8 +209,8 @@ static bool make_divisor_positive(Module *module, Poly *a, Poly *b)
     return true;
 }
 
-/* Splits off the terms that a one-term divisor divides: floor((b q + r) / b) = q + floor(r / b). For a number, coefficients
- * are reduced towards 0 and the constant to 0 … b - 1, so that forms meet. Adds to *quotient. */
+/* Splits off the terms that a one-term divisor divides: floor((b q + r) / b) = q + floor(r / b). For a number,
+ * coefficients are reduced towards 0 and the constant to 0 … b - 1, so that forms meet. Adds to *quotient. */
 static bool split_multiples(Module *module, Poly *a, const Poly *b, Poly *quotient)
 {
     const Term divisor = b->term[0];

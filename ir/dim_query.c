@@ -202,8 +202,8 @@ Dim dim_substitute(Module *module, Dim dim, const Dim *replacement)
         Dim product = dim_constant(poly.term[i].coefficient);
         const Monomial monomial = module->dims->monomial[poly.term[i].monomial];
         for (uint32_t k = 0; k < monomial.degree; k++)
-            product = dim_mul(module, product,
-                              substitute_atom(module, module->dims->atom[monomial.atom[k]], replacement));
+            product =
+                dim_mul(module, product, substitute_atom(module, module->dims->atom[monomial.atom[k]], replacement));
         sum = dim_add(module, sum, product);
     }
     return sum;

@@ -26,8 +26,9 @@ int64_t floor_mod_i64(int64_t a, int64_t b)
 
 Dim dim_too_large(Module *module)
 {
-    module_fail(module, STATUS_UNSUPPORTED, "", "a dimension expression is too large (64-bit numbers, %d terms, degree %d, nesting %d)",
-                DIM_MAX_TERMS, DIM_MAX_DEGREE, DIM_MAX_DEPTH);
+    module_fail(module, STATUS_UNSUPPORTED, "",
+                "a dimension expression is too large (64-bit numbers, %d terms, degree %d, nesting %d)", DIM_MAX_TERMS,
+                DIM_MAX_DEGREE, DIM_MAX_DEPTH);
     return dim_constant(0);
 }
 
@@ -264,7 +265,8 @@ static bool polynomial_equal(const void *context, uint32_t id)
     if (other->count != poly->count)
         return false;
     for (uint32_t i = 0; i < poly->count; i++)
-        if (other->term[i].coefficient != poly->term[i].coefficient || other->term[i].monomial != poly->term[i].monomial)
+        if (other->term[i].coefficient != poly->term[i].coefficient ||
+            other->term[i].monomial != poly->term[i].monomial)
             return false;
     return true;
 }
@@ -334,7 +336,8 @@ bool dim_table_create(Module *module)
     if (table == NULL)
         return false;
     table->polynomial_count = table->monomial_count = table->atom_count = table->memo_count = 1;
-    return vec_reserve(&module->arena, (void **)&table->polynomial, &table->polynomial_capacity, 1, sizeof(Polynomial)) &&
+    return vec_reserve(&module->arena, (void **)&table->polynomial, &table->polynomial_capacity, 1,
+                       sizeof(Polynomial)) &&
            vec_reserve(&module->arena, (void **)&table->monomial, &table->monomial_capacity, 1, sizeof(Monomial)) &&
            vec_reserve(&module->arena, (void **)&table->atom, &table->atom_capacity, 1, sizeof(Atom)) &&
            vec_reserve(&module->arena, (void **)&table->memo, &table->memo_capacity, 1, sizeof(Memo));

@@ -4,9 +4,9 @@
  *   Dim.expression ─► Polynomial: terms in descending order ─► Monomial: atoms in order ─► Atom: a symbol, or
  *   floor_div, mod, max, min of two Dims
  *
- * All three are interned, so equal ids mean equal things. Order is structural (names, not ids): the same program gives the
- * same text whatever was built before. Degree, terms, nesting and printed size are limited, so that recursion over an
- * expression is bounded whatever a model file holds. */
+ * All three are interned, so equal ids mean equal things. Order is structural (names, not ids): the same program gives
+ * the same text whatever was built before. Degree, terms, nesting and printed size are limited, so that recursion over
+ * an expression is bounded whatever a model file holds. */
 #ifndef ADZE_IR_DIM_TABLE_H
 #define ADZE_IR_DIM_TABLE_H
 
@@ -66,7 +66,8 @@ typedef struct DimTable {
 /* Makes module->dims; false when memory is out. */
 bool dim_table_create(Module *module);
 
-/* Polynomials under construction. All but dim_load give false when a limit or 64 bits are exceeded, or memory is out. */
+/* Polynomials under construction. All but dim_load give false when a limit or 64 bits are exceeded, or memory is out.
+ */
 void dim_load(const Module *module, Dim dim, Poly *poly);
 bool dim_store(Module *module, const Poly *poly, Dim *dim);
 bool poly_add_term(const Module *module, Poly *poly, int64_t coefficient, uint32_t monomial);

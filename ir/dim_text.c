@@ -5,8 +5,8 @@
  *   product = factor { "*" factor }
  *   factor  = number | symbol | "(" sum ")" | "-" factor | ("floor_div" | "mod" | "max" | "min") "(" sum "," sum ")"
  *
- * Spaces may stand between words. Parsing simplifies as building does, so what was printed comes back as it was. Input is
- * untrusted: recursion is limited. */
+ * Spaces may stand between words. Parsing simplifies as building does, so what was printed comes back as it was. Input
+ * is untrusted: recursion is limited. */
 #include "ir/dim_table.h"
 
 #include <inttypes.h>

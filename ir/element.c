@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Element conversion. A small float is described by a row of `small_float`; its magnitude codes are ordered as its values
- * are, so rounding is integer arithmetic on codes: shift the significand, round half to even, let the carry move up. */
+ * Element conversion. A small float is described by a row of `small_float`; its magnitude codes are ordered as its
+ * values are, so rounding is integer arithmetic on codes: shift the significand, round half to even, let the carry move
+ * up. */
 #include "ir/element.h"
 
 #include <math.h>
@@ -260,7 +261,8 @@ int64_t element_to_int64(ElementType element, const void *data)
     }
 }
 
-/* An f64 that rounds into any narrower float as `magnitude` itself would: what doesn't fit sets the last bit (round to odd). */
+/* An f64 that rounds into any narrower float as `magnitude` itself would: what doesn't fit sets the last bit (round to
+ * odd). */
 static double sticky_double(uint64_t magnitude)
 {
     const int excess = magnitude >> 53 == 0 ? 0 : 11 - __builtin_clzll(magnitude);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Graphs: append-only builder. graph_add infers result types, looks for an equal pure node, and appends a copy. Equal means
- * the same op, clone, operands (in any order where the op commutes), attributes and regions; locations don't count. */
+ * Graphs: append-only builder. graph_add infers result types, looks for an equal pure node, and appends a copy. Equal
+ * means the same op, clone, operands (in any order where the op commutes), attributes and regions; locations don't
+ * count. */
 #include <string.h>
 
 #include "ir/base/hash.h"
@@ -158,8 +159,8 @@ static bool same_operands(const NodeSpec *spec, const Node *node)
     bool same = true;
     for (uint32_t i = 0; i < spec->operand_count; i++)
         same = same && spec->operand[i].id == node->operand[i].id;
-    return same || (commutes(spec) && spec->operand[0].id == node->operand[1].id &&
-                    spec->operand[1].id == node->operand[0].id);
+    return same ||
+           (commutes(spec) && spec->operand[0].id == node->operand[1].id && spec->operand[1].id == node->operand[0].id);
 }
 
 typedef struct Query {

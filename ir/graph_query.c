@@ -24,7 +24,8 @@ Type value_type(const Graph *graph, Value value)
 
 const char *parameter_name(const Graph *graph, uint32_t index)
 {
-    return index < graph->parameter_count ? node_string(graph_definition(graph, graph->parameter[index]), ATTR_name) : "";
+    return index < graph->parameter_count ? node_string(graph_definition(graph, graph->parameter[index]), ATTR_name)
+                                          : "";
 }
 
 const Attr *node_attr(const Node *node, AttrKey key)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * infer_node and what the rules share. The rules are in infer_pointwise.c, infer_shape.c, infer_index.c, infer_reduce.c,
- * infer_window.c and infer_control.c; ops.def names them. */
+ * infer_node and what the rules share. The rules are in infer_pointwise.c, infer_shape.c, infer_index.c,
+ * infer_reduce.c, infer_window.c and infer_control.c; ops.def names them. */
 #include "ir/infer.h"
 
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Type rules of ops with regions. A region is a closed graph: its parameters take the operands, its results are given. */
+ * Type rules of ops with regions. A region is a closed graph: its parameters take the operands, its results are given.
+ */
 #include "ir/infer.h"
 
 #include "ir/module.h"

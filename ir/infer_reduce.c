@@ -145,7 +145,8 @@ Status infer_dot(Inference *c)
     return result_set(c, element, dim, rank);
 }
 
-/* lhs [batch…, M, K], rhs [batch…, panels, K, width]; rhs batch axes align at the right, absent or 1 where broadcast. */
+/* lhs [batch…, M, K], rhs [batch…, panels, K, width]; rhs batch axes align at the right, absent or 1 where broadcast.
+ */
 Status infer_packed_dot(Inference *c)
 {
     const Type x = operand_type(c, 0), y = operand_type(c, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Type rules of data movement whose places are known: broadcast, reshape, transpose, slice, pad, concatenate, reverse. */
+ * Type rules of data movement whose places are known: broadcast, reshape, transpose, slice, pad, concatenate, reverse.
+ */
 #include "ir/infer.h"
 
 Status infer_broadcast(Inference *c)

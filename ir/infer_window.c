@@ -23,8 +23,8 @@ static Status read_window(Inference *c, uint32_t spatial, Window *window)
 static Dim window_places(Module *module, const Window *window, uint32_t i, Dim input, Dim taps)
 {
     const Dim one = dim_constant(1);
-    const Dim span = dim_add(
-        module, dim_mul(module, dim_constant(window->dilation[i]), dim_sub(module, taps, one)), one);
+    const Dim span =
+        dim_add(module, dim_mul(module, dim_constant(window->dilation[i]), dim_sub(module, taps, one)), one);
     const Dim padded = dim_add(module, input, dim_add(module, window->low[i], window->high[i]));
     const Dim steps = dim_floor_div(module, dim_sub(module, padded, span), dim_constant(window->stride[i]));
     return dim_max(module, dim_add(module, steps, one), dim_constant(0));
@@ -79,8 +79,8 @@ Status infer_convolution(Inference *c)
     for (uint32_t i = 0; i < window.spatial; i++) {
         if (dim_is(w.dim[2 + i], 0))
             return infer_fail(c, "the window is empty on spatial axis %u", i);
-        dim[2 + i] = window_places(c->module, &window, i, dilated(c->module, x.dim[2 + i], input_dilation[i]),
-                                   w.dim[2 + i]);
+        dim[2 + i] =
+            window_places(c->module, &window, i, dilated(c->module, x.dim[2 + i], input_dilation[i]), w.dim[2 + i]);
     }
     return result_set(c, x.element, dim, x.rank);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Intern: a hash table of ids, for things that are shared when equal. The things themselves live elsewhere; the table holds
- * (hash, id) pairs in an arena. Ids are never 0. Nothing is ever removed. */
+ * Intern: a hash table of ids, for things that are shared when equal. The things themselves live elsewhere; the table
+ * holds (hash, id) pairs in an arena. Ids are never 0. Nothing is ever removed. */
 #ifndef ADZE_IR_INTERN_H
 #define ADZE_IR_INTERN_H
 

@@ -9,10 +9,9 @@
  *   6  result types are what inference gives
  *   7  types are possible: element type, rank at most 16, no negative dimension
  *   8  results of a graph are values of it
- *   9  regions are graphs of the module without a name, nested at most 200 deep and never inside themselves; all of this
- *      holds for them
- *  10  no graph calls itself, also not through others
- *  11  named graphs of a module have different names; the first is the entry */
+ *   9  regions are graphs of the module without a name, nested at most 200 deep and never inside themselves; all of
+ * this holds for them 10  no graph calls itself, also not through others 11  named graphs of a module have different
+ * names; the first is the entry */
 #include <string.h>
 
 #include "ir/base/vec.h"

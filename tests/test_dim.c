@@ -392,8 +392,22 @@ static void text_is_independent_of_history(void **state)
 static void malformed_text_fails(void **unused)
 {
     (void)unused;
-    static const char *const bad[] = {"", "n+", "n*", "(n", "n)", "foo(n,2)", "max(n)", "max(n,2", "unknown", "n m", "+n",
-                                      "99999999999999999999", "floor_div(n,0)", "n/2", "max(n,2,3)", "n-"};
+    static const char *const bad[] = {"",
+                                      "n+",
+                                      "n*",
+                                      "(n",
+                                      "n)",
+                                      "foo(n,2)",
+                                      "max(n)",
+                                      "max(n,2",
+                                      "unknown",
+                                      "n m",
+                                      "+n",
+                                      "99999999999999999999",
+                                      "floor_div(n,0)",
+                                      "n/2",
+                                      "max(n,2,3)",
+                                      "n-"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         void *state;
         setup(&state);

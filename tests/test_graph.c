@@ -73,8 +73,7 @@ static void equal_pure_nodes_are_shared(void **state)
     assert_true(value_equal(sum, build_binary(&other, OP_add, f->y, f->x)));
     assert_true(value_equal(sum, build_binary(&other, OP_add, both, f->x)));
     assert_int_equal(graph_definition(f->graph, sum)->operand[0].id, f->x.id); /* the order first given stays */
-    assert_false(
-        value_equal(build_binary(&f->builder, OP_sub, f->x, both), build_binary(&other, OP_sub, both, f->x)));
+    assert_false(value_equal(build_binary(&f->builder, OP_sub, f->x, both), build_binary(&other, OP_sub, both, f->x)));
 }
 
 static void clones_and_attributes_keep_nodes_apart(void **state)
@@ -83,8 +82,8 @@ static void clones_and_attributes_keep_nodes_apart(void **state)
     Builder clone = f->builder;
     clone.clone = 1;
     assert_false(value_equal(build_unary(&f->builder, OP_exp, f->x), build_unary(&clone, OP_exp, f->x)));
-    assert_false(value_equal(build_softmax(&f->builder, OP_softmax, f->x, 0),
-                             build_softmax(&f->builder, OP_softmax, f->x, 1)));
+    assert_false(
+        value_equal(build_softmax(&f->builder, OP_softmax, f->x, 0), build_softmax(&f->builder, OP_softmax, f->x, 1)));
     assert_false(value_equal(build_take(&f->builder, f->x, build_scalar_i64(&f->builder, ELEMENT_i64, 0), 0, "clamp"),
                              build_take(&f->builder, f->x, build_scalar_i64(&f->builder, ELEMENT_i64, 0), 0, "fill")));
     assert_true(value_equal(build_scalar(&f->builder, ELEMENT_f32, 1), build_scalar(&f->builder, ELEMENT_f32, 1)));
@@ -112,8 +111,9 @@ static void nodes_own_what_they_hold(void **state)
     Value operand[] = {f->x};
     char name[] = "clamp";
     const Value reversed = build_transpose(&f->builder, operand[0], axes);
-    const Value taken = build_take_along(&f->builder, reversed, build_iota(&f->builder, type_make(f->module, ELEMENT_i32,
-        (Dim[]){dim_constant(4), f->n}, 2), 0), 0, name);
+    const Value taken = build_take_along(
+        &f->builder, reversed,
+        build_iota(&f->builder, type_make(f->module, ELEMENT_i32, (Dim[]){dim_constant(4), f->n}, 2), 0), 0, name);
     memset(axes, 7, sizeof axes);
     memset(name, 'x', sizeof name - 1);
     uint32_t count;
@@ -287,23 +287,40 @@ static void elements_round_once(void **unused)
 {
     (void)unused;
     static const ElementCase cases[] = {
-        {ELEMENT_f16, 65519, false, 0x7BFF},    {ELEMENT_f16, 65520, false, 0x7C00},
-        {ELEMENT_f16, 0x1p-24, false, 1},       {ELEMENT_f16, 0x1p-25, false, 0},
-        {ELEMENT_f16, -0x1.8p-25, false, 0x8001}, {ELEMENT_f16, 1 + 0x1p-11, false, 0x3C00},
-        {ELEMENT_f16, 1 + 0x3p-11, false, 0x3C02}, {ELEMENT_f16, 1 + 0x1p-11 + 0x1p-40, false, 0x3C01},
-        {ELEMENT_bf16, 3.4e38, false, 0x7F80},  {ELEMENT_bf16, 1 + 0x1p-8, false, 0x3F80},
-        {ELEMENT_f8e4m3fn, 464, false, 0x7E},   {ELEMENT_f8e4m3fn, 465, false, 0x7F},
-        {ELEMENT_f8e4m3fn, -465, true, 0xFE},   {ELEMENT_f8e4m3fn, INFINITY, true, 0x7E},
-        {ELEMENT_f8e4m3fnuz, -0.0, false, 0},   {ELEMENT_f8e4m3fnuz, 1e9, false, 0x80},
-        {ELEMENT_f8e4m3fnuz, 1e9, true, 0x7F},  {ELEMENT_f8e5m2, 61440, false, 0x7C},
-        {ELEMENT_f8e5m2, 61439, false, 0x7B},   {ELEMENT_f8e5m2fnuz, 1, false, 0x40},
-        {ELEMENT_f8e8m0, 3, false, 0x80},       {ELEMENT_f8e8m0, 1e9, false, 0x9D},
-        {ELEMENT_f8e8m0, -1, false, 0xFF},      {ELEMENT_f4e2m1, 100, false, 7},
-        {ELEMENT_f4e2m1, -1, false, 0xA},       {ELEMENT_f4e2m1, 0.25, false, 0},
-        {ELEMENT_i4, 9, false, 7},              {ELEMENT_i4, -9, false, 0xF8},
-        {ELEMENT_u8, -1, false, 0},             {ELEMENT_u8, 3.99, false, 3},
-        {ELEMENT_i64, 1e30, false, INT64_MAX},  {ELEMENT_u64, 1e30, false, UINT64_MAX},
-        {ELEMENT_i32, NAN, false, 0},           {ELEMENT_bool, 0.5, false, 1},
+        {ELEMENT_f16, 65519, false, 0x7BFF},
+        {ELEMENT_f16, 65520, false, 0x7C00},
+        {ELEMENT_f16, 0x1p-24, false, 1},
+        {ELEMENT_f16, 0x1p-25, false, 0},
+        {ELEMENT_f16, -0x1.8p-25, false, 0x8001},
+        {ELEMENT_f16, 1 + 0x1p-11, false, 0x3C00},
+        {ELEMENT_f16, 1 + 0x3p-11, false, 0x3C02},
+        {ELEMENT_f16, 1 + 0x1p-11 + 0x1p-40, false, 0x3C01},
+        {ELEMENT_bf16, 3.4e38, false, 0x7F80},
+        {ELEMENT_bf16, 1 + 0x1p-8, false, 0x3F80},
+        {ELEMENT_f8e4m3fn, 464, false, 0x7E},
+        {ELEMENT_f8e4m3fn, 465, false, 0x7F},
+        {ELEMENT_f8e4m3fn, -465, true, 0xFE},
+        {ELEMENT_f8e4m3fn, INFINITY, true, 0x7E},
+        {ELEMENT_f8e4m3fnuz, -0.0, false, 0},
+        {ELEMENT_f8e4m3fnuz, 1e9, false, 0x80},
+        {ELEMENT_f8e4m3fnuz, 1e9, true, 0x7F},
+        {ELEMENT_f8e5m2, 61440, false, 0x7C},
+        {ELEMENT_f8e5m2, 61439, false, 0x7B},
+        {ELEMENT_f8e5m2fnuz, 1, false, 0x40},
+        {ELEMENT_f8e8m0, 3, false, 0x80},
+        {ELEMENT_f8e8m0, 1e9, false, 0x9D},
+        {ELEMENT_f8e8m0, -1, false, 0xFF},
+        {ELEMENT_f4e2m1, 100, false, 7},
+        {ELEMENT_f4e2m1, -1, false, 0xA},
+        {ELEMENT_f4e2m1, 0.25, false, 0},
+        {ELEMENT_i4, 9, false, 7},
+        {ELEMENT_i4, -9, false, 0xF8},
+        {ELEMENT_u8, -1, false, 0},
+        {ELEMENT_u8, 3.99, false, 3},
+        {ELEMENT_i64, 1e30, false, INT64_MAX},
+        {ELEMENT_u64, 1e30, false, UINT64_MAX},
+        {ELEMENT_i32, NAN, false, 0},
+        {ELEMENT_bool, 0.5, false, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t bits = 0;
