@@ -409,7 +409,7 @@ static Status lower_main(Contraction *c)
 {
     Module *module = c->module;
     Kernel kernel;
-    Expression *expression = kernel_begin(c->context, c->region, &kernel);
+    Expression *expression = contract_kernel_begin(c->context, c->region, &kernel);
     if (expression == NULL)
         return diag_fail(c->context->diag, STATUS_OUT_OF_MEMORY, "", "lowering a product");
     LoopFunction *f = kernel.function;
@@ -429,7 +429,7 @@ static Status lower_main(Contraction *c)
     kernel.extent = dim_mul(module, c->batch.size, dim_mul(module, blocks, groups));
     kernel.work = dim_mul(module, dim_mul(module, c->batch.size, dim_constant(2)),
                           dim_mul(module, c->rows, dim_mul(module, c->columns, c->depth)));
-    return kernel_end(c->context, expression, &kernel, c->lowered);
+    return contract_kernel_end(c->context, expression, &kernel, c->lowered);
 }
 
 Status lower_contract(const LowerContext *context, const Graph *region, LoweredGroup *lowered)

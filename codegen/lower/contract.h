@@ -110,9 +110,9 @@ Reg accumulator_result(LoopFunction *f, Reg accumulator, ElementType element);
 /* ---- kernels ---- */
 
 /* Begins a kernel: buffers are the region's parameters, its results, and the temporary. NULL: memory is out. */
-Expression *kernel_begin(const LowerContext *context, const Graph *region, Kernel *kernel);
+Expression *contract_kernel_begin(const LowerContext *context, const Graph *region, Kernel *kernel);
 /* Ends it: sizes are taken from the expression, the kernel is appended. Mistakes in the function become a message. */
-Status kernel_end(const LowerContext *context, Expression *expression, Kernel *kernel, LoweredGroup *lowered);
+Status contract_kernel_end(const LowerContext *context, Expression *expression, Kernel *kernel, LoweredGroup *lowered);
 /* The temporary's buffer number. */
 uint32_t temporary_buffer(const Graph *region);
 

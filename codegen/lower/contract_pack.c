@@ -8,13 +8,13 @@ uint32_t temporary_buffer(const Graph *region)
     return region->parameter_count + region->result_count;
 }
 
-Expression *kernel_begin(const LowerContext *context, const Graph *region, Kernel *kernel)
+Expression *contract_kernel_begin(const LowerContext *context, const Graph *region, Kernel *kernel)
 {
     *kernel = (Kernel){.function = loop_function_create(context->loops, temporary_buffer(region) + 1, 0)};
     return kernel->function == NULL ? NULL : expression_create(context, region, kernel->function);
 }
 
-Status kernel_end(const LowerContext *context, Expression *expression, Kernel *kernel, LoweredGroup *lowered)
+Status contract_kernel_end(const LowerContext *context, Expression *expression, Kernel *kernel, LoweredGroup *lowered)
 {
     if (kernel->function->error != NULL)
         return diag_fail(context->diag, STATUS_FAILED, "lowering a product", "%s", kernel->function->error);
@@ -160,7 +160,7 @@ Status pack_operand(const LowerContext *context, const Graph *region, const Pack
     Module *module = region->module;
     const LoopKind kind = expression_kind(packing->element);
     Kernel kernel;
-    Expression *expression = kernel_begin(context, region, &kernel);
+    Expression *expression = contract_kernel_begin(context, region, &kernel);
     if (expression == NULL)
         return diag_fail(context->diag, STATUS_OUT_OF_MEMORY, "", "packing an operand");
     LoopFunction *f = kernel.function;
@@ -184,5 +184,5 @@ Status pack_operand(const LowerContext *context, const Graph *region, const Pack
     loop_close(f);
     kernel.extent = item_count(module, packing);
     kernel.work = dim_mul(module, dim_constant(4), type_size(module, value_type(region, packing->value)));
-    return kernel_end(context, expression, &kernel, lowered);
+    return contract_kernel_end(context, expression, &kernel, lowered);
 }

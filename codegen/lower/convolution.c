@@ -585,7 +585,7 @@ static Status lower_main(const Plan *p)
     const Convolution *c = p->c;
     Module *module = c->module;
     Kernel kernel;
-    Expression *expression = kernel_begin(c->context, c->region, &kernel);
+    Expression *expression = contract_kernel_begin(c->context, c->region, &kernel);
     if (expression == NULL)
         return diag_fail(c->context->diag, STATUS_OUT_OF_MEMORY, "", "lowering a convolution");
     LoopFunction *f = kernel.function;
@@ -607,7 +607,7 @@ static Status lower_main(const Plan *p)
     kernel.extent = dim_mul(module, images, dim_mul(module, pixel_groups, channel_blocks));
     kernel.work = dim_mul(module, dim_mul(module, dim_mul(module, c->batch, c->outputs), dim_constant(2)),
                           dim_mul(module, c->pixels, c->depth));
-    return kernel_end(c->context, expression, &kernel, c->lowered);
+    return contract_kernel_end(c->context, expression, &kernel, c->lowered);
 }
 
 Status lower_convolution(const LowerContext *context, const Graph *region, LoweredGroup *lowered)

@@ -163,7 +163,7 @@ static void copy_axis(const Copier *k, Point *point, uint32_t number, Reg offset
 static Status copy_kernel(Convolution *c, Dim channel_elements, Dim offset)
 {
     Kernel kernel;
-    Expression *expression = kernel_begin(c->context, c->region, &kernel);
+    Expression *expression = contract_kernel_begin(c->context, c->region, &kernel);
     if (expression == NULL)
         return diag_fail(c->context->diag, STATUS_OUT_OF_MEMORY, "", "lowering a convolution");
     LoopFunction *f = kernel.function;
@@ -182,7 +182,7 @@ static Status copy_kernel(Convolution *c, Dim channel_elements, Dim offset)
     loop_close(f);
     kernel.extent = dim_mul(c->module, c->batch, c->channels);
     kernel.work = dim_mul(c->module, kernel.extent, channel_elements);
-    return kernel_end(c->context, expression, &kernel, c->lowered);
+    return contract_kernel_end(c->context, expression, &kernel, c->lowered);
 }
 
 Status convolution_image(Convolution *c)
