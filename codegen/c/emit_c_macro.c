@@ -26,6 +26,8 @@ static const char settings[] =
     "#pragma GCC diagnostic ignored \"-Wunused-function\"\n"
     "#pragma GCC diagnostic ignored \"-Wunused-variable\"\n"
     "#pragma GCC diagnostic ignored \"-Wunused-parameter\"\n"
+    "#pragma GCC diagnostic ignored \"-Wunused-const-variable\"\n"
+    "#pragma GCC diagnostic ignored \"-Wtautological-compare\"\n"
     "#if !defined(__clang__) && __GNUC__ >= 15\n"
     "#pragma GCC diagnostic ignored \"-Wunterminated-string-initialization\"\n"
     "#endif\n"

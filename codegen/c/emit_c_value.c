@@ -12,6 +12,7 @@ typedef struct Row {
 #define BLEND "($T)((($I)$1 & $0) | (($I)$2 & ~$0))"
 #define ADDRESS "($0 + $1 * $b)"
 #define LOAD "*(const $T_u *)" ADDRESS
+#define STORE "*($T_u *)" ADDRESS " = $2"
 
 static const Row rows[LOOP_OP_COUNT] = {
     [LOOP_neg] = {"($T)(0 - ($W)$0)", "($T)-($U)$0", "-$0", "-$0", NULL, NULL},
@@ -81,8 +82,8 @@ static const struct {
     [LOOP_load] = {LOAD, LOAD},
     [LOOP_load_lanes] = {"$2 > 0 ? " LOAD " : 0", "ADZE_LOAD_LANES($T, $n, " ADDRESS ", $2)"},
     [LOOP_gather] = {NULL, "$M($0, $1)"},
-    [LOOP_store] = {"*($T_u *)" ADDRESS " = $2", "*($T_u *)" ADDRESS " = $2"},
-    [LOOP_store_lanes] = {"if ($3 > 0) *($T_u *)" ADDRESS " = $2", "ADZE_STORE_LANES($T, $n, " ADDRESS ", $2, $3)"},
+    [LOOP_store] = {STORE, STORE},
+    [LOOP_store_lanes] = {"if ($3 > 0) " STORE, "ADZE_STORE_LANES($T, $n, " ADDRESS ", $2, $3)"},
     [LOOP_pointer_add] = {"$0 + $1", NULL},
     [LOOP_copy_bytes] = {"__builtin_memmove($0, $1, (size_t)$2)", NULL},
     [LOOP_zero_bytes] = {"__builtin_memset($0, 0, (size_t)$1)", NULL},
@@ -107,8 +108,23 @@ static const char *select_pattern(const LoopFunction *f, const LoopInstr *instr)
     return by_lane ? BLEND : "$0 ? $1 : $2";
 }
 
+/* load_lanes and store_lanes with a known count that isn't between: everything or nothing. NULL: all else. */
+static const char *known_count_pattern(const LoopFunction *f, const LoopInstr *instr)
+{
+    int64_t count;
+    const bool loads = instr->op == LOOP_load_lanes;
+    if ((!loads && instr->op != LOOP_store_lanes) || !loop_known(f, instr->operand[loads ? 2 : 3], &count))
+        return NULL;
+    if (count >= instr->type.lanes)
+        return loads ? LOAD : STORE;
+    return count > 0 ? NULL : loads ? "($T){0}" : "(void)0";
+}
+
 const char *c_pattern(const LoopFunction *f, const LoopInstr *instr)
 {
+    const char *known = known_count_pattern(f, instr);
+    if (known != NULL)
+        return known;
     if (plain_rows[instr->op].scalar != NULL || plain_rows[instr->op].vector != NULL)
         return instr->type.lanes > 1 ? plain_rows[instr->op].vector : plain_rows[instr->op].scalar;
     if (instr->op == LOOP_select)
