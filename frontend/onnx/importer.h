@@ -47,6 +47,13 @@ typedef struct Scope {
     const Onnx__FunctionProto *function;
 } Scope;
 
+/* An upper bound of a symbol that the model's computation shows. */
+typedef struct SymbolBound {
+    const char *name;
+    int64_t max;
+    struct SymbolBound *next;
+} SymbolBound;
+
 typedef struct Importer {
     Module *module;
     Arena arena; /* lives as long as the import */
@@ -57,6 +64,8 @@ typedef struct Importer {
     bool is_invalid;     /* a failure was the model's fault */
     uint32_t site_count; /* nodes imported so far, inlined ones too */
     uint32_t depth;      /* of functions and regions being imported */
+    SymbolBound *bound;      /* of earlier attempts, known from the start */
+    SymbolBound *new_bound;  /* of this one: worth another attempt */
 } Importer;
 
 enum { MAX_SITES = 1 << 20, MAX_NESTING = 64 };
@@ -178,6 +187,8 @@ void import_nodes(Importer *importer, Scope *scope, Onnx__NodeProto *const *node
 /* A failure that belongs to no node. */
 void import_fail(Importer *importer, Status status, const char *where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The symbol is found to be `max` at most. */
+void import_bound(Importer *importer, const char *name, int64_t max);
 /* Forgets a failure of a builder after it was reported, so that the import can go on; false when it can't. */
 bool import_recover(Importer *importer);
 

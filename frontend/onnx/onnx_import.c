@@ -21,6 +21,16 @@ void import_fail(Importer *importer, Status status, const char *where, const cha
     importer->is_invalid = importer->is_invalid || status == STATUS_INVALID;
 }
 
+void import_bound(Importer *importer, const char *name, int64_t max)
+{
+    SymbolBound *bound = ARENA_NEW(&importer->arena, SymbolBound, 1);
+    char *copy = arena_strdup(&importer->arena, name);
+    if (!bound || !copy)
+        return;
+    *bound = (SymbolBound){copy, max, importer->new_bound};
+    importer->new_bound = bound;
+}
+
 bool import_recover(Importer *importer)
 {
     const Status status = importer->module->status;
@@ -257,6 +267,9 @@ static Dim named_dimension(Importer *importer, const char *text)
             max = range->max;
         }
     }
+    for (const SymbolBound *bound = importer->bound; bound; bound = bound->next)
+        if (strcmp(bound->name, name) == 0 && bound->max < max)
+            max = bound->max;
     return min == max ? dim_constant(min) : dim_symbol(importer->module, name, min, max, SYMBOL_INPUT);
 }
 
@@ -370,23 +383,65 @@ static void summarize(Importer *importer)
                 importer->failure_count);
 }
 
+/* One attempt; true when bounds were found that call for another. The module is NULL when it failed. */
+static bool attempt(Importer *importer, const char *path, Diag *diag)
+{
+    importer->failure_count = importer->site_count = importer->depth = 0;
+    importer->is_invalid = false;
+    importer->new_bound = NULL;
+    importer->module = module_create(diag);
+    if (!importer->module)
+        return false;
+    if (model_file_open(&importer->file, importer->module, path, &importer->arena) == STATUS_OK)
+        import_model(importer);
+    summarize(importer);
+    const bool again = importer->new_bound && importer->module->status != STATUS_OUT_OF_MEMORY;
+    if (again || importer->module->status != STATUS_OK) {
+        module_destroy(importer->module);
+        importer->module = NULL;
+    }
+    return again;
+}
+
+static void add_bounds(Importer *importer)
+{
+    while (importer->new_bound) {
+        SymbolBound *bound = importer->new_bound;
+        importer->new_bound = bound->next;
+        bound->next = importer->bound;
+        importer->bound = bound;
+    }
+}
+
+static void copy_messages(const Diag *from, Diag *to)
+{
+    for (const DiagMessage *message = from->first; message; message = message->next) {
+        diag_fail(to, message->status, message->where, "%s", message->what);
+        if (*message->hint)
+            diag_hint(to, "%s", message->hint);
+    }
+}
+
 Module *onnx_import(const char *path, const ImportOptions *options, Diag *diag)
 {
+    enum { MAX_ATTEMPTS = 8 };
     static const ImportOptions no_options = {0};
     const char *slash = strrchr(path, '/');
     Importer importer = {.options = options ? options : &no_options, .file_name = slash ? slash + 1 : path};
-    importer.module = module_create(diag);
-    if (!importer.module)
-        return NULL;
+    Diag own;
+    diag_init(&own);
     arena_init(&importer.arena);
-    if (model_file_open(&importer.file, importer.module, path, &importer.arena) == STATUS_OK)
-        import_model(&importer);
-    summarize(&importer);
+    for (uint32_t i = 0; i < MAX_ATTEMPTS && attempt(&importer, path, &own); i++) {
+        diag_clear(&own);
+        add_bounds(&importer);
+    }
+    if (!importer.module)
+        copy_messages(&own, diag);
+    else
+        importer.module->diag = diag;
     arena_release(&importer.arena);
-    if (importer.module->status == STATUS_OK)
-        return importer.module;
-    module_destroy(importer.module);
-    return NULL;
+    diag_release(&own);
+    return importer.module;
 }
 
 /* A ModelProto starts with ir_version, a small number, in every file that writers make; opset_import or producer may come

@@ -115,8 +115,12 @@ void import_is_inf(Site *s)
 
 /* ---- conversions ---- */
 
+/* Floats become 4- and 2-bit integers by way of i32: those out of range wrap, as from any integer. */
 static Value convert(Site *s, Value x, ElementType element)
 {
+    if (element_is_floating(site_type_of(s, x).element) && (element == ELEMENT_i4 || element == ELEMENT_u4 ||
+                                                            element == ELEMENT_i2 || element == ELEMENT_u2))
+        x = build_cast(&s->builder, x, ELEMENT_i32);
     Attr attr[2] = {{.key = ATTR_element, .element = element}, {.key = ATTR_saturate, .integer = 1}};
     if (site_type_of(s, x).element == element)
         return x;

@@ -259,39 +259,43 @@ Value site_flatten(Site *s, Value x, uint32_t axis)
 
 /* ---- broadcasting ---- */
 
-/* Neither can be 1: then they can only be equal. */
-static bool must_be_equal(const Module *module, Dim a, Dim b)
+/* The bound that makes `whole` and `part` equal, when part is min(whole, number) and whole a symbol. */
+static bool find_bound(Module *module, Dim whole, Dim part, uint32_t *symbol, int64_t *bound)
 {
-    int64_t a_min, b_min, max;
-    dim_bounds(module, a, &a_min, &max);
-    dim_bounds(module, b, &b_min, &max);
-    return a_min > 1 && b_min > 1 && !(dim_is_constant(a) && dim_is_constant(b));
+    const DimView symbol_view = dim_view(module, whole), view = dim_view(module, part);
+    if (symbol_view.form != DIM_SYMBOL || view.form != DIM_MIN)
+        return false;
+    *symbol = symbol_view.symbol;
+    for (uint32_t i = 0; i < 2; i++)
+        if (dim_equal(view.part[i], whole) && dim_is_constant(view.part[1 - i])) {
+            *bound = view.part[1 - i].constant;
+            return true;
+        }
+    return false;
 }
 
+/* Dimensions that can't be told equal are taken to be so, which is checked when the model runs. A slice of a table of n
+ * rows, min(s, n) of them, means that s is n at most: the import starts again with that as the symbol's range. */
 static bool broadcast_dim(Site *s, Dim *shape, Dim dim)
 {
     Module *module = s->importer->module;
+    uint32_t symbol;
+    int64_t bound;
     if (dim_equal(*shape, dim) || dim_is(dim, 1))
         return true;
     if (dim_is(*shape, 1)) {
         *shape = dim;
         return true;
     }
-    if (must_be_equal(module, *shape, dim)) {
-        if (dim_is_constant(dim))
-            *shape = dim;
-        return true;
+    if (dim_is_constant(*shape) && dim_is_constant(dim)) {
+        site_invalid(s, "dimensions %lld and %lld don't broadcast", (long long)shape->constant, (long long)dim.constant);
+        return false;
     }
-    StrBuf text = {0};
-    dim_print(module, *shape, &text);
-    strbuf_add(&text, " and ");
-    dim_print(module, dim, &text);
-    if (dim_is_constant(*shape) && dim_is_constant(dim))
-        site_invalid(s, "dimensions %s don't broadcast", strbuf_text(&text));
-    else
-        site_unsupported(s, "dimensions %s aren't known to be equal", strbuf_text(&text));
-    strbuf_release(&text);
-    return false;
+    if (find_bound(module, *shape, dim, &symbol, &bound) || find_bound(module, dim, *shape, &symbol, &bound))
+        import_bound(s->importer, module->symbol[symbol].name, bound);
+    if (dim_is_constant(dim))
+        *shape = dim;
+    return true;
 }
 
 /* Taken from min(due - size, 0) on, `due` elements: fails while running unless due == size. */
