@@ -453,12 +453,96 @@ static void test_indices(void **state)
     CHECK(index_cases);
 }
 
+/* ---------------------------------------------------------------- rows ---- */
+
+static const Case reduction_cases[] = {
+    {"sum", lower_rows, "graph @g(%x: f32[5,77]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-5, 0},
+    {"short sum", lower_rows, "graph @g(%x: f32[9,3]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-5, 0},
+    {"sum of all", lower_rows, "graph @g(%x: f32[5,7,3]) { %s = reduce_sum %x {axes = [0,1,2]} return %s }", {0}, 1e-5, 0},
+    {"sum over nothing", lower_rows, "graph @g(%x: f32[5]) { %s = reduce_sum %x {axes = []} return %s }", {0}, 0, 0},
+    {"empty sum", lower_rows,
+     "symbol B = 0..9\ngraph @g(%x: f32[3,B]) { %s = reduce_sum %x {axes = [1]} %m = reduce_max %x {axes = [1]} return %s, %m }", {0}, 0, 0},
+    {"symbolic sum", lower_rows, SYMBOLS "graph @g(%x: f32[B,S]) { %s = reduce_sum %x {axes = [1]} return %s }", {3, 131}, 1e-5, 0},
+    {"long sum", lower_rows, "graph @g(%x: f32[2,9001]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-4, 0},
+    {"very long sum", lower_rows, "symbol B = 1..inf\ngraph @g(%x: f32[B]) { %s = reduce_sum %x {axes = [0]} return %s }", {70000}, 1e-4, 0},
+    {"products", lower_rows, "graph @g(%positive: f32[5,19]) { %s = reduce_prod %positive {axes = [1]} return %s }", {0}, 1e-5, 0},
+    {"extremes", lower_rows,
+     "graph @g(%x: f32[5,41]) { %l = log %x %a = reduce_max %x {axes = [1]} %b = reduce_min %l {axes = [1]} return %a, %b }", {0}, 1e-6, 0},
+    {"integers", lower_rows,
+     "graph @g(%x: i32[5,41], %y: u8[5,41]) { %a = reduce_max %x {axes = [1]} %b = reduce_sum %x {axes = [1]} "
+     "%c = reduce_min %y {axes = [1]} %d = reduce_prod %y {axes = [1]} return %a, %b, %c, %d }", {0}, 0, 0},
+    {"any and all", lower_rows,
+     "graph @g(%x: bool[5,3]) { %a = reduce_max %x {axes = [1]} %b = reduce_min %x {axes = [1]} return %a, %b }", {0}, 0, 0},
+    {"bf16 sum", lower_rows, "graph @g(%x: bf16[5,300]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-2, 0},
+    {"f64 sum", lower_rows, "graph @g(%x: f64[5,301]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-12, 0},
+    {"sums of two types", lower_rows,
+     "graph @g(%x: f32[5,301]) { %y = cast %x {element = f64} %s = reduce_sum %x {axes = [1]} %t = reduce_sum %y {axes = [1]} return %s, %t }",
+     {0}, 1e-4, 0},
+    {"spatial mean", lower_rows, "graph @g(%x: f32[2,5,7,7]) { %s = reduce_sum %x {axes = [2,3]} return %s }", {0}, 1e-5, 0},
+    {"batch statistics", lower_rows, "graph @g(%x: f32[3,5,6,7]) { %s = reduce_sum %x {axes = [0,2,3]} return %s }", {0}, 1e-5, 0},
+    {"columns", lower_rows, "graph @g(%x: f32[300,45]) { %s = reduce_sum %x {axes = [0]} %m = reduce_max %x {axes = [0]} return %s, %m }",
+     {0}, 1e-5, 0},
+    {"symbolic columns", lower_rows, SYMBOLS "graph @g(%x: f32[B,S,70]) { %s = reduce_sum %x {axes = [0,1]} return %s }", {3, 50}, 1e-5, 0},
+    {"middle", lower_rows, "graph @g(%x: f32[4,9,13]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-5, 0},
+    {"outer and middle", lower_rows, "graph @g(%x: f32[4,3,9,13]) { %s = reduce_sum %x {axes = [0,2]} return %s }", {0}, 1e-5, 0},
+    {"narrow columns", lower_rows, "graph @g(%x: f64[40,1]) { %s = reduce_sum %x {axes = [0]} return %s }", {0}, 1e-12, 0},
+};
+
+static const Case row_cases[] = {
+    {"softmax", lower_rows, "graph @g(%x: f32[5,77]) { %s = softmax %x {axis = 1} return %s }", {0}, 2e-6, 0},
+    {"symbolic softmax", lower_rows, SYMBOLS "graph @g(%x: f32[B,3,S,S]) { %s = softmax %x {axis = 3} return %s }", {2, 9}, 2e-6, 0},
+    {"bf16 softmax", lower_rows, "graph @g(%x: bf16[5,77]) { %s = softmax %x {axis = 1} return %s }", {0}, 1e-2, 0},
+    {"f64 softmax", lower_rows, "graph @g(%x: f64[5,33]) { %s = softmax %x {axis = 1} return %s }", {0}, 1e-9, 0},
+    {"softmax of the first axis", lower_rows, "graph @g(%x: f32[9,45]) { %s = softmax %x {axis = 0} return %s }", {0}, 2e-6, 0},
+    {"softmax of a middle axis", lower_rows, SYMBOLS "graph @g(%x: f32[B,7,S]) { %s = log_softmax %x {axis = 1} return %s }", {2, 11}, 5e-6, 0},
+    {"log softmax", lower_rows, "graph @g(%x: f32[5,77]) { %s = log_softmax %x {axis = 1} return %s }", {0}, 5e-6, 0},
+    {"masked softmax", lower_rows,
+     SYMBOLS "graph @g(%x: f32[B,4,S,S], %m: f32[B,1,1,S]) { %c = broadcast %m {shape = [B,4,S,S], axes = [0,1,2,3]} "
+     "%a = add %x, %c %s = softmax %a {axis = 3} return %s }", {2, 13}, 2e-6, 0},
+    {"layer norm", lower_rows,
+     SYMBOLS "graph @g(%x: f32[B,S,48], %r: f32[B,S,48], %w: f32[48], %b: f32[48]) { %y = add %x, %r "
+     "%n = constant 0.0208333333 : f32 %k = broadcast %n {shape = [B,S], axes = []} %s = reduce_sum %y {axes = [2]} %m = mul %s, %k "
+     "%mm = broadcast %m {shape = [B,S,48], axes = [0,1]} %d = sub %y, %mm %q = mul %d, %d %v = reduce_sum %q {axes = [2]} "
+     "%u = mul %v, %k %eps = constant 1e-5 : f32 %ee = broadcast %eps {shape = [B,S], axes = []} %t = add %u, %ee %i = rsqrt %t "
+     "%ii = broadcast %i {shape = [B,S,48], axes = [0,1]} %z = mul %d, %ii %ww = broadcast %w {shape = [B,S,48], axes = [2]} "
+     "%bb = broadcast %b {shape = [B,S,48], axes = [2]} %o = mul %z, %ww %p = add %o, %bb return %p }", {2, 5}, 1e-5, 0},
+    {"residual and norm", lower_rows,
+     "graph @g(%x: f32[6,50], %r: f32[6,50]) { %y = add %x, %r %q = mul %y, %y %v = reduce_sum %q {axes = [1]} %i = rsqrt %v "
+     "%ii = broadcast %i {shape = [6,50], axes = [0]} %z = mul %y, %ii return %z, %y, %v }", {0}, 1e-5, 0},
+    {"group norm sums", lower_rows,
+     "graph @g(%x: f32[2,8,5,5]) { %g = reshape %x {shape = [2,4,50]} %s = reduce_sum %g {axes = [2]} "
+     "%b = broadcast %s {shape = [2,4,50], axes = [0,1]} %d = sub %g, %b %r = reshape %d {shape = [2,8,5,5]} return %r }", {0}, 1e-4, 0},
+    {"kept axes between", lower_rows,
+     "graph @g(%x: f32[3,5,6,7], %w: f32[5]) { %s = reduce_sum %x {axes = [0,2,3]} %i = mul %s, %w "
+     "%b = broadcast %i {shape = [3,5,6,7], axes = [1]} %d = sub %x, %b return %d, %i }", {0}, 1e-4, 0},
+    {"heads before softmax", lower_rows,
+     "graph @g(%x: f32[2,5,24]) { %a = reshape %x {shape = [2,5,3,8]} %b = transpose %a {permutation = [0,2,1,3]} "
+     "%s = softmax %b {axis = 3} return %s }", {0}, 2e-6, 0},
+    {"columns and rows", lower_rows,
+     "graph @g(%x: f32[140,33]) { %s = reduce_sum %x {axes = [0]} %b = broadcast %s {shape = [140,33], axes = [1]} "
+     "%y = sub %x, %b %q = mul %y, %y %t = reduce_sum %q {axes = [0]} %l = log %t return %l, %y }", {0}, 1e-4, 0},
+};
+
+static void test_reductions(void **state)
+{
+    (void)state;
+    CHECK(reduction_cases);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    CHECK(row_cases);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arithmetic),
         cmocka_unit_test(test_movement),
         cmocka_unit_test(test_indices),
+        cmocka_unit_test(test_reductions),
+        cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -386,11 +386,16 @@ Reg expression_at(Expression *e, Value value, const Point *point)
     return evaluate(e, value, &site);
 }
 
+void bind_site(Expression *e, Value value, const Site *site, Reg reg)
+{
+    e->bound[value.id] = 1;
+    memo_add(e, MEMO_BOUND, value.id, linear_number(e, site), 0, reg);
+}
+
 void expression_bind(Expression *e, Value value, const Point *point, Reg reg)
 {
     const Site site = site_of_point(e, value_type(e->region, value), point);
-    e->bound[value.id] = 1;
-    memo_add(e, MEMO_BOUND, value.id, linear_number(e, &site), 0, reg);
+    bind_site(e, value, &site, reg);
 }
 
 void expression_store(Expression *e, uint32_t index, const Point *point, Reg reg)

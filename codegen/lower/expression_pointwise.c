@@ -369,21 +369,23 @@ static Reg from_bits(Expression *e, Reg bits, ElementType element)
 
 /* ---------------------------------------------------------------- entry ---- */
 
-static Reg apply_rule(Expression *e, const Node *node, ElementType element, const Reg *operand)
+Reg expression_apply(Expression *e, OpKind op, ElementType element, Reg x, Reg y)
 {
+    if (e->f->error != NULL)
+        return (Reg){0};
     const ElementKind kind = element_info[element].kind;
-    const Operands o = {.f = e->f, .context = e->context, .op = node->op, .type = loop_type_of(e->f, operand[0]),
+    const Operands o = {.f = e->f, .context = e->context, .op = op, .type = loop_type_of(e->f, x),
                         .bits = element_bits(element),
                         .is_unsigned = kind == KIND_UNSIGNED || kind == KIND_BOOLEAN, .is_bool = kind == KIND_BOOLEAN,
-                        .x = operand[0], .y = node->operand_count > 1 ? operand[1] : operand[0]};
+                        .x = x, .y = y};
     const bool is_floating = element_is_floating(element);
-    PointwiseRule *rule = is_floating ? pointwise[node->op].of_floats : pointwise[node->op].of_integers;
-    const LoopOp op = is_floating ? pointwise[node->op].float_op : pointwise[node->op].integer_op;
+    PointwiseRule *rule = is_floating ? pointwise[op].of_floats : pointwise[op].of_integers;
+    const LoopOp instruction = is_floating ? pointwise[op].float_op : pointwise[op].integer_op;
     if (rule != NULL)
         return rule(&o);
-    if (op != LOOP_NONE)
-        return apply_op(&o, op);
-    return expression_fail(e, "%s of %s is not supported in kernels", op_info[node->op].name, element_info[element].name);
+    if (instruction != LOOP_NONE)
+        return apply_op(&o, instruction);
+    return expression_fail(e, "%s of %s is not supported in kernels", op_info[op].name, element_info[element].name);
 }
 
 Reg expression_pointwise(Expression *e, const Node *node, ElementType element, const Reg *operand)
@@ -403,7 +405,7 @@ Reg expression_pointwise(Expression *e, const Node *node, ElementType element, c
         reg = from_bits(e, bits_of(e, operand[0], element), result);
         needs_rounding = false;
     } else {
-        reg = apply_rule(e, node, element, operand);
+        reg = expression_apply(e, node->op, element, operand[0], operand[node->operand_count > 1]);
     }
     /* 16-bit floats that only go to memory are rounded by the store. */
     const bool store_rounds = (result == ELEMENT_f16 || result == ELEMENT_bf16) && only_stored(e, node->first_result);

@@ -9,6 +9,7 @@ static const struct {
     LowerFamily *lower;
 } families[] = {
     {"pointwise", lower_pointwise},
+    {"rows", lower_rows},
     {"contract", lower_contract},
     {"convolution", lower_convolution},
 };

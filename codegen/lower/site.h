@@ -136,6 +136,11 @@ EvaluateOp evaluate_broadcast, evaluate_transpose, evaluate_slice, evaluate_reve
 /* Indices from data: expression_gather.c. */
 EvaluateOp evaluate_gather, evaluate_take_along, evaluate_dynamic_slice;
 
+/* A pointwise op of one or two operands, not rounded to small types. */
+Reg expression_apply(Expression *e, OpKind op, ElementType element, Reg x, Reg y);
+/* From here to the end of the block, the value at the site is reg. */
+void bind_site(Expression *e, Value value, const Site *site, Reg reg);
+
 /* Memory at a site: the buffer's elements in the site's linear order. */
 Reg site_load(Expression *e, ElementType element, Reg pointer, const Site *site);
 void site_store(Expression *e, ElementType element, Reg pointer, const Site *site, Reg value);
