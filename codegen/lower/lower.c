@@ -22,6 +22,15 @@ static LowerFamily *find_family(const char *kind)
     return NULL;
 }
 
+/* Families that may need a temporary declare its buffer before they know: a group without one has no such argument. */
+static void drop_unused_temporary(const Graph *region, LoweredGroup *lowered)
+{
+    const uint32_t buffers = region->parameter_count + region->result_count;
+    for (uint32_t i = 0; dim_is(lowered->temporary_bytes, 0) && i < lowered->kernel_count; i++)
+        if (lowered->kernel[i].function->buffer_count > buffers)
+            lowered->kernel[i].function->buffer_count = buffers;
+}
+
 Status lower_group(const LowerContext *context, const Graph *graph, NodeId group, LoweredGroup *lowered)
 {
     const Node *node = graph_node(graph, group);
@@ -35,5 +44,7 @@ Status lower_group(const LowerContext *context, const Graph *graph, NodeId group
         return diag_fail(context->diag, STATUS_UNSUPPORTED, where, "no kernels are made for groups of kind \"%s\"", kind);
     if (node->region[0]->result_count == 0)
         return diag_fail(context->diag, STATUS_INVALID, where, "a group without results");
-    return lower(context, node->region[0], lowered);
+    TRY(lower(context, node->region[0], lowered));
+    drop_unused_temporary(node->region[0], lowered);
+    return STATUS_OK;
 }
