@@ -587,6 +587,113 @@ static void symbolic_image(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- attention ---- */
+
+typedef struct AttentionShape {
+    int64_t batch, heads, groups, queries, keys, depth, width;
+    int mask; /* 0: none, 1: [B, 1, 1, T], 2: [S, T] */
+    bool causal;
+    ElementType element;
+} AttentionShape;
+
+static Value attention(Case *c, const AttentionShape *s, Value q, Value k, Value v)
+{
+    const Attr attr[] = {{.key = ATTR_scale, .real = 0.25}, {.key = ATTR_causal, .integer = s->causal}};
+    Value operand[4] = {q, k, v};
+    if (s->mask == 1)
+        operand[3] = input(c, s->element, 4, (int64_t[]){s->batch, 1, 1, s->keys});
+    if (s->mask == 2)
+        operand[3] = input(c, s->element, 2, (int64_t[]){s->queries, s->keys});
+    return graph_add_value(c->build.graph, &(NodeSpec){.op = OP_attention,
+                                                       .operand = operand,
+                                                       .operand_count = s->mask == 0 ? 3 : 4,
+                                                       .attr = attr,
+                                                       .attr_count = 2});
+}
+
+static void attention_case(const AttentionShape *s)
+{
+    Case c;
+    case_begin(&c);
+    c.tolerance = s->element == ELEMENT_bf16 ? 1e-2 : 1e-5;
+    const Value q = input(&c, s->element, 4, (int64_t[]){s->batch, s->heads, s->queries, s->depth});
+    const Value k = input(&c, s->element, 4, (int64_t[]){s->batch, s->groups, s->keys, s->depth});
+    const Value v = input(&c, s->element, 4, (int64_t[]){s->batch, s->groups, s->keys, s->width});
+    output(&c, attention(&c, s, q, k, v));
+    check(&c, lower_attention);
+    case_end(&c);
+}
+
+static void attentions(void **state)
+{
+    (void)state;
+    static const AttentionShape shapes[] = {
+        {2, 3, 3, 5, 7, 8, 16, 0, false, ELEMENT_f32},
+        {1, 4, 2, 9, 20, 12, 10, 1, false, ELEMENT_f32},
+        {1, 2, 1, 13, 13, 32, 32, 2, true, ELEMENT_f32},
+        {1, 2, 2, 6, 3, 5, 3, 0, true, ELEMENT_f32}, /* rows see nothing */
+        {1, 2, 2, 3, 300, 8, 24, 1, true, ELEMENT_f32},
+        {2, 2, 2, 1, 150, 64, 64, 0, false, ELEMENT_f32},
+        {1, 1, 1, 40, 9, 200, 8, 0, false, ELEMENT_f32},
+        {1, 1, 1, 2, 5, 4, 600, 2, false, ELEMENT_f32},
+        {1, 2, 2, 7, 70, 9, 6, 2, true, ELEMENT_f64},
+        {1, 2, 2, 7, 9, 8, 8, 1, false, ELEMENT_bf16},
+        {1, 1, 1, 3, 0, 4, 4, 0, false, ELEMENT_f32},
+        {1, 1, 1, 0, 3, 4, 4, 0, false, ELEMENT_f32},
+        {1, 1, 1, 2, 3, 0, 4, 0, false, ELEMENT_f32},
+        {1, 1, 1, 1, 1, 1, 1, 0, false, ELEMENT_f32},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        attention_case(&shapes[i]);
+}
+
+/* q, k and v are views of [B, S, H*D]; a computed k; the result goes back to [B, S, H*D]. */
+static void attention_between_projections(void **state)
+{
+    (void)state;
+    for (int computed = 0; computed < 2; computed++) {
+        Case c;
+        const AttentionShape s = {2, 3, 3, 11, 11, 8, 8, 0, false, ELEMENT_f32};
+        const Dim split[] = {dim_constant(2), dim_constant(11), dim_constant(3), dim_constant(8)};
+        const Dim merged[] = {dim_constant(2), dim_constant(11), dim_constant(24)};
+        Value operand[3];
+        case_begin(&c);
+        for (int i = 0; i < 3; i++)
+            operand[i] = INPUT(&c, f32, 2, 11, 24);
+        for (int i = 0; i < 3; i++) {
+            const Value heads = build_reshape(&c.build, operand[i], split, 4);
+            operand[i] = build_transpose(&c.build, heads, (int64_t[]){0, 2, 1, 3});
+            if (computed)
+                operand[i] = build_unary(&c.build, OP_abs, operand[i]);
+        }
+        const Value result = attention(&c, &s, operand[0], operand[1], operand[2]);
+        const Value turned = build_transpose(&c.build, result, (int64_t[]){0, 2, 1, 3});
+        output(&c, build_reshape(&c.build, turned, merged, 3));
+        check(&c, lower_attention);
+        case_end(&c);
+    }
+}
+
+static void symbolic_attention(void **state)
+{
+    (void)state;
+    for (int64_t size = 1; size < 50; size += 12) {
+        Case c;
+        const AttentionShape s = {.causal = size % 2 == 0};
+        case_begin(&c);
+        const Dim length = dim_symbol(c.module, "s", 0, 100, SYMBOL_INPUT);
+        const Dim dim[] = {dim_constant(1), dim_constant(2), length, dim_constant(16)};
+        c.symbol[0] = size;
+        Value operand[3];
+        for (int i = 0; i < 3; i++)
+            operand[i] = graph_add_parameter(c.build.graph, (const char *[]){"q", "k", "v"}[i],
+                                             type_make(c.module, ELEMENT_f32, dim, 4));
+        output(&c, attention(&c, &s, operand[0], operand[1], operand[2]));
+        check(&c, lower_attention);
+        case_end(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -602,6 +709,9 @@ int main(void)
         cmocka_unit_test(convolutions),
         cmocka_unit_test(packed_convolution_with_epilogue),
         cmocka_unit_test(symbolic_image),
+        cmocka_unit_test(attentions),
+        cmocka_unit_test(attention_between_projections),
+        cmocka_unit_test(symbolic_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

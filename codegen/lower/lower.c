@@ -12,6 +12,7 @@ static const struct {
     {"rows", lower_rows},
     {"contract", lower_contract},
     {"convolution", lower_convolution},
+    {"attention", lower_attention},
 };
 
 static LowerFamily *find_family(const char *kind)
