@@ -188,7 +188,8 @@ static Status write_c(Writing *writing)
     TRY(describe_for_c(writing));
     const CEmitOptions options = {
         .target = &program->options.target,
-        .prologue = arena_printf(&writing->arena, "#define ADZE_RUNTIME static __attribute__((unused))\n%.*s",
+        .prologue = arena_printf(&writing->arena, "#define ADZE_RUNTIME static __attribute__((unused))\n"
+                                 "#pragma GCC diagnostic ignored \"-Wunused-function\"\n%.*s",
                                  (int)runtime.bytes, runtime.data),
         .prefix = program->options.name,
         .comment = arena_printf(&writing->arena, "Model '%s'. Compile: cc -O2 -shared -fPIC THIS.c -o %s.so -lm -lpthread",

@@ -54,10 +54,11 @@ static bool is_taken(const HeaderNames *names, const char *name)
     return false;
 }
 
-/* A C identifier made of the text, or of `fallback` when nothing of it is left. */
-static char *identifier(Header *header, const char *text, const char *fallback)
+/* A C identifier made of the text; of kind and number when there is none. */
+static char *identifier(Header *header, const char *text, const char *kind, uint32_t number)
 {
-    char *name = arena_printf(&header->arena, "%s%s", isdigit((unsigned char)text[0]) ? "n" : "", text[0] ? text : fallback);
+    char *name = text[0] ? arena_printf(&header->arena, "%s%s", isdigit((unsigned char)text[0]) ? "n" : "", text)
+                         : arena_printf(&header->arena, "%s%u", kind, number);
     for (char *c = name; c && *c; c++)
         if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127)
             *c = '_';
@@ -67,7 +68,7 @@ static char *identifier(Header *header, const char *text, const char *fallback)
 /* Adds the name to the list at `index`. */
 static Status add_name(Header *header, const char **list, uint32_t index, const char *text, const char *kind)
 {
-    const char *base = identifier(header, text, kind), *name = base;
+    const char *base = identifier(header, text, kind, index), *name = base;
     for (uint32_t suffix = 2; name && (is_reserved(name) || is_taken(&header->names, name)); suffix++)
         name = is_taken(&header->names, name) && suffix == 2 && strcmp(kind, "output") == 0
                    ? arena_printf(&header->arena, "%s_out", base)

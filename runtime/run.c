@@ -103,8 +103,8 @@ ADZE_RUNTIME AdzeStatus adze_runtime_run(const AdzeModel *model, const void *con
     const AdzeMessage message = message_of(options);
     const AdzeContext context = {threads_of(options), options ? options->pool : NULL};
     void *stack_frame[ADZE_FRAME_STACK];
-    AdzeWorkspace workspace;
-    const void *weights;
+    AdzeWorkspace workspace = {0};
+    const void *weights = NULL;
     if ((!input && model->input_count > 0) || (!output && model->output_count > 0))
         return adze_fail(message, ADZE_ARGUMENT, "inputs or outputs are missing");
     AdzeStatus status = check_cpu(model, message);
