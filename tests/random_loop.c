@@ -15,6 +15,7 @@ enum {
     DEPTH_MAX = 3,
     LARGEST_INDEX = 15, /* of random element indices: the largest vector still fits into an input */
     DATA_BYTES = 1024,
+    OUTPUT_HALF = RANDOM_LOOP_BYTES_MAX / 2, /* the second is for a launched function */
 };
 
 typedef struct Generator {
@@ -362,7 +363,7 @@ static void store(Generator *g, Reg reg)
         reg = without_nan(g, reg, NAN);
     const int64_t size = loop_kind_bytes(type.kind), bytes = size * type.lanes;
     g->out_at = (g->out_at + size - 1) / size * size;
-    if (g->out_at + bytes > RANDOM_LOOP_BYTES_MAX)
+    if (g->out_at + bytes > OUTPUT_HALF)
         return;
     const Reg index = index_constant(g, g->out_at / size);
     if (below(g, 3) == 0)
@@ -532,16 +533,27 @@ static void steps(Generator *g, uint32_t count)
         step(g);
 }
 
+/* A random function of the module that launches nothing itself: chains would write past the output. */
+static bool is_launchable(const LoopFunction *f)
+{
+    for (uint32_t i = 1; i < f->instr_count; i++)
+        if (f->instr[i].op == LOOP_launch)
+            return false;
+    return f->buffer_count == RANDOM_LOOP_BUFFERS && f->size_count == RANDOM_LOOP_SIZES;
+}
+
 /* Runs an earlier function of the module on the second half of the output, over a few items. */
 static void launch_earlier(Generator *g, const LoopModule *module)
 {
+    const uint32_t callee = below(g, module->function_count);
+    if (!is_launchable(module->function[callee]))
+        return;
     Reg buffer[RANDOM_LOOP_BUFFERS], size[RANDOM_LOOP_SIZES];
     memcpy(buffer, g->buffer, sizeof buffer);
-    buffer[RANDOM_LOOP_OUTPUT] =
-        loop_pointer_add(g->f, buffer[RANDOM_LOOP_OUTPUT], index_constant(g, RANDOM_LOOP_BYTES_MAX));
+    buffer[RANDOM_LOOP_OUTPUT] = loop_pointer_add(g->f, buffer[RANDOM_LOOP_OUTPUT], index_constant(g, OUTPUT_HALF));
     for (uint32_t i = 0; i < RANDOM_LOOP_SIZES; i++)
         size[i] = loop_size(g->f, i);
-    loop_launch(g->f, &(LoopLaunch){.function = below(g, module->function_count) / 2, /* so that chains stay short */
+    loop_launch(g->f, &(LoopLaunch){.function = callee,
                                     .buffer_count = RANDOM_LOOP_BUFFERS,
                                     .size_count = RANDOM_LOOP_SIZES,
                                     .buffer = buffer,
@@ -590,7 +602,7 @@ uint32_t random_loop_add(LoopModule *module, uint64_t seed, bool has_fma, const 
         return UINT32_MAX;
     begin(&g);
     steps(&g, STEPS);
-    if (module->function_count != 0 && below(&g, 3) == 0)
+    if (module->function_count != 0 && below(&g, 2) == 0)
         launch_earlier(&g, module);
     for (uint32_t i = 0; i < g.pool_count; i += 1 + below(&g, 2))
         store(&g, g.pool[i]);
@@ -625,8 +637,7 @@ void random_loop_arguments(uint64_t seed, RandomLoopRun *run, void *const *buffe
         if (buffer != NULL)
             fill_input(i, &state, buffer[i]);
     }
-    /* Launched functions nest: each writes one half further. */
-    run->bytes[RANDOM_LOOP_OUTPUT] = (size_t)RANDOM_LOOP_BYTES_MAX * 8;
+    run->bytes[RANDOM_LOOP_OUTPUT] = RANDOM_LOOP_BYTES_MAX;
     if (buffer != NULL)
         memset(buffer[RANDOM_LOOP_OUTPUT], 0xC5, run->bytes[RANDOM_LOOP_OUTPUT]);
 }

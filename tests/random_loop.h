@@ -8,7 +8,12 @@
 
 #include "codegen/loop.h"
 
-enum { RANDOM_LOOP_BUFFERS = 7, RANDOM_LOOP_SIZES = 2, RANDOM_LOOP_OUTPUT = 6, RANDOM_LOOP_BYTES_MAX = 32768 };
+enum {
+    RANDOM_LOOP_BUFFERS = 7,
+    RANDOM_LOOP_SIZES = 2,
+    RANDOM_LOOP_OUTPUT = 6,
+    RANDOM_LOOP_BYTES_MAX = 65536, /* of one buffer */
+};
 
 typedef struct RandomLoopRun {
     size_t bytes[RANDOM_LOOP_BUFFERS]; /* buffers 0 … 5: i8 i16 i32 i64 f32 f64 inputs; 6: output */

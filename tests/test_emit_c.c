@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The C emitter against the interpreter: random functions, compiled by each C compiler there is, with and without
- * optimization and -march=native, leave the same bytes. Buffers end at a page nobody may touch. */
+ * The C emitter against the interpreter: a function for each op, kind and lane count, and random ones, compiled by each
+ * C compiler there is, with and without optimization and -march=native, leave the same bytes. Buffers of random
+ * functions end at a page nobody may touch. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,9 +17,10 @@
 
 #include "codegen/c/emit_c.h"
 #include "runtime/context.h"
+#include "tests/loop_cases.h"
 #include "tests/random_loop.h"
 
-enum { FUNCTIONS = 14, RUNS = 3, BASELINE = 0, NATIVE = 1 };
+enum { FUNCTIONS = 8, RUNS = 3, BASELINE = 0, NATIVE = 1 };
 
 static char directory[] = "/tmp/adze-emit-c-XXXXXX";
 
@@ -84,7 +86,8 @@ static void check_canary(const Guarded *g)
 
 typedef struct Bench {
     LoopModule *module;
-    uint32_t function[FUNCTIONS];
+    uint32_t function[FUNCTIONS]; /* the random ones */
+    uint32_t case_count;          /* functions 0 … of the module */
     Guarded expected[RANDOM_LOOP_BUFFERS], got[RANDOM_LOOP_BUFFERS];
 } Bench;
 
@@ -92,16 +95,20 @@ static void make_functions(Bench *bench, uint64_t seed)
 {
     bench->module = loop_module_create();
     assert_non_null(bench->module);
-    LoopDataPart part[FUNCTIONS];
+    bench->case_count = loop_cases_add(bench->module, true);
     for (uint32_t i = 0; i < FUNCTIONS; i++) {
         const char *error;
         bench->function[i] = random_loop_add(bench->module, seed + i, true, &error);
         if (error != NULL)
             fail_msg("seed %llu: %s", (unsigned long long)seed + i, error);
-        part[i] = (LoopDataPart){.symbol = bench->module->function[bench->function[i]]->name};
     }
-    const LoopData table = {.name = "adze_test_table", .exported = true, .part = part, .part_count = FUNCTIONS};
+    LoopDataPart *part = calloc(bench->module->function_count, sizeof *part); /* the addresses of all */
+    for (uint32_t i = 0; i < bench->module->function_count; i++)
+        part[i].symbol = bench->module->function[i]->name;
+    const LoopData table = {
+        .name = "adze_test_table", .exported = true, .part = part, .part_count = bench->module->function_count};
     assert_true(loop_module_add_data(bench->module, &table) != UINT32_MAX);
+    free(part);
     RandomLoopRun run;
     random_loop_arguments(0, &run, NULL);
     for (uint32_t i = 0; i < RANDOM_LOOP_BUFFERS; i++) {
@@ -191,8 +198,36 @@ static void compare_all(const Bench *bench, AdzeKernel *const *const *table)
             const int32_t status = interpret(bench, i, seed * 1000 + i);
             for (uint32_t way = 0; way < WAYS; way++)
                 if (table[way] != NULL)
-                    compare(bench, table[way][i], way, i, seed * 1000 + i, status);
+                    compare(bench, table[way][bench->function[i]], way, i, seed * 1000 + i, status);
         }
+}
+
+/* One function for each op, kind and lane count. */
+static void compare_cases(const Bench *bench, AdzeKernel *const *const *table)
+{
+    static uint8_t memory[CASE_BUFFERS][CASE_BUFFER_BYTES], expected[CASE_BUFFER_BYTES];
+    void *buffer[CASE_BUFFERS];
+    size_t bytes[CASE_BUFFERS];
+    for (uint32_t i = 0; i < CASE_BUFFERS; i++) {
+        loop_cases_fill(memory[i], i);
+        buffer[i] = memory[i];
+        bytes[i] = CASE_BUFFER_BYTES;
+    }
+    for (uint32_t i = 0; i < bench->case_count; i++) {
+        const LoopFunction *f = bench->module->function[i];
+        int32_t status;
+        memset(memory[3], 0, CASE_BUFFER_BYTES);
+        assert_int_equal(loop_interpret(bench->module, f, buffer, bytes, NULL, 0, CASE_ITEMS, &status, NULL),
+                         STATUS_OK);
+        memcpy(expected, memory[3], CASE_BUFFER_BYTES);
+        for (uint32_t way = 0; way < WAYS; way++) {
+            memset(memory[3], 0, CASE_BUFFER_BYTES);
+            if (table[way] != NULL)
+                assert_int_equal(table[way][i](buffer, NULL, 0, CASE_ITEMS, NULL), 0);
+            if (table[way] != NULL && !loop_cases_equal(loop_cases_stored(f), expected, memory[3], CASE_BUFFER_BYTES))
+                fail_msg("%s %s: %s differs", ways[way].compiler, ways[way].options, f->name);
+        }
+    }
 }
 
 static void load_all(void **handle, AdzeKernel *const **table)
@@ -216,7 +251,7 @@ static uint64_t first_seed(void)
     return text != NULL ? strtoull(text, NULL, 10) : 1;
 }
 
-static void random_functions(void **state)
+static void same_bytes(void **state)
 {
     (void)state;
     Bench bench;
@@ -229,6 +264,7 @@ static void random_functions(void **state)
     void *handle[WAYS] = {NULL};
     AdzeKernel *const *table[WAYS] = {NULL};
     load_all(handle, table);
+    compare_cases(&bench, table);
     compare_all(&bench, table);
     for (uint32_t i = 0; i < WAYS; i++)
         if (handle[i] != NULL)
@@ -364,7 +400,7 @@ static int remove_directory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_functions),
+        cmocka_unit_test(same_bytes),
         cmocka_unit_test(data_items),
         cmocka_unit_test(refuses),
     };

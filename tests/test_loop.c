@@ -521,7 +521,7 @@ static void names_many(void **state)
 static void random_functions(void **state)
 {
     enum { COUNT = 100 };
-    static uint8_t memory[RANDOM_LOOP_BUFFERS][8 * RANDOM_LOOP_BYTES_MAX];
+    static uint8_t memory[RANDOM_LOOP_BUFFERS][RANDOM_LOOP_BYTES_MAX];
     bool used[LOOP_OP_COUNT] = {true};
     LoopModule *module = *state;
     void *buffer[RANDOM_LOOP_BUFFERS];
