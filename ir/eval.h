@@ -68,6 +68,9 @@ Status eval_graph(const EvalContext *c, const Graph *graph, const HostArray *inp
 /* Binds one symbol, checking its range. */
 Status eval_bind(const EvalContext *c, uint32_t symbol, int64_t value);
 
+/* The pointwise rules for complex elements (eval_complex.c). */
+Status eval_complex(EvalContext *c);
+
 /* ---- elements (eval_elements.c) ---- */
 
 /* count elements from position `start` as f64, or as 64 bits of an integer (sign- or zero-extended), and back:

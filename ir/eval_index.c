@@ -30,6 +30,8 @@ static Status read_reduction(const EvalContext *c, OpKind *reduction)
     for (uint32_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(text, op_info[known[i]].name) == 0) {
             *reduction = known[i];
+            if (element_info[c->result->element].kind == KIND_COMPLEX)
+                return eval_fail(c, STATUS_UNSUPPORTED, "the interpreter can't combine complex elements");
             return STATUS_OK;
         }
     return eval_fail(c, STATUS_INVALID, "reduction \"%s\" is none of none, add, mul, max, min", text);

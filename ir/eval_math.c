@@ -92,32 +92,39 @@ static double f_lgamma(double x)
     return lgamma_r(x, &sign);
 }
 
-/* digamma(x) = log x - 1/2x - sum B_2k / (2k x^2k) for large x */
-static double digamma_series(double x)
+/* digamma(x) = log x - 1/2x - sum B_2k / (2k x^2k) for large x. In long double, as the terms cancel. */
+static long double digamma_series(long double x)
 {
-    static const double term[] = {1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132, -691.0 / 32760, 1.0 / 12};
-    const double y = 1 / (x * x);
-    double sum = 0;
+    static const long double term[] = {1.0L / 12, -1.0L / 120, 1.0L / 252, -1.0L / 240, 1.0L / 132, -691.0L / 32760, 1.0L / 12};
+    const long double y = 1 / (x * x);
+    long double sum = 0;
     for (int i = (int)(sizeof term / sizeof *term) - 1; i >= 0; i--)
         sum = (sum + term[i]) * y;
-    return log(x) - 0.5 / x - sum;
+    return logl(x) - 0.5L / x - sum;
 }
 
-/* Reflection for x < 0, the recurrence digamma(x) = digamma(x + 1) - 1/x up to where the series is exact. */
-static double f_digamma(double x)
+/* The recurrence digamma(x) = digamma(x + 1) - 1/x up to where the series is exact. */
+static long double digamma_positive(long double x)
 {
-    if (x == 0)
-        return copysign((double)INFINITY, -x);
-    if (x < 0 && x == floor(x))
-        return (double)NAN;
-    if (x < 0)
-        return f_digamma(1 - x) - PI / tan(PI * (x - floor(x)));
-    if (isinf(x))
-        return x;
-    double sum = 0;
-    for (; x < 12; x++)
+    long double sum = 0;
+    for (; x < 16; x++)
         sum -= 1 / x;
     return sum + digamma_series(x);
+}
+
+/* For x < 0 the reflection digamma(x) = digamma(1 - x) - pi / tan(pi x). */
+static double f_digamma(double x)
+{
+    static const long double pi = 3.14159265358979323846264338327950288L;
+    if (isnan(x) || (x < 0 && x == floor(x)))
+        return (double)NAN;
+    if (x == 0)
+        return copysign((double)INFINITY, -x);
+    if (isinf(x))
+        return x;
+    if (x > 0)
+        return (double)digamma_positive(x);
+    return (double)(digamma_positive(1 - (long double)x) - pi / tanl(pi * ((long double)x - rintl(x))));
 }
 
 DoubleFunction *math_function(OpKind op)

@@ -68,7 +68,7 @@ Status eval_unary(EvalContext *c)
 {
     const ElementType element = c->operand[0].element;
     if (element_info[element].kind == KIND_COMPLEX)
-        return no_rule(c);
+        return eval_complex(c);
     if (!element_is_floating(element) && has_integer_rule(c->node->op)) {
         map_integers(c);
         return STATUS_OK;
@@ -238,7 +238,7 @@ Status eval_binary(EvalContext *c)
 {
     const ElementType element = c->operand[0].element;
     if (element_info[element].kind == KIND_COMPLEX)
-        return no_rule(c);
+        return eval_complex(c);
     if (element_is_floating(element))
         zip_doubles(c);
     else
@@ -279,7 +279,7 @@ Status eval_compare(EvalContext *c)
 {
     const HostArray *x = &c->operand[0], *y = &c->operand[1];
     if (element_info[x->element].kind == KIND_COMPLEX)
-        return no_rule(c);
+        return eval_complex(c);
     const bool floating = element_is_floating(x->element), without_sign = is_unsigned(x->element);
     const int64_t size = host_array_size(c->result);
     uint8_t *result = c->result->data;

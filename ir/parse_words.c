@@ -13,6 +13,8 @@ bool fail_at(Parser *parser, const char *place, const char *format, ...)
 {
     char what[1024], where[512];
     unsigned line = 1, column = 1;
+    if (place > parser->text && (place[-1] == '%' || place[-1] == '@')) /* names start after their sign */
+        place--;
     for (const char *at = parser->text; at < place; at++) {
         column = *at == '\n' ? 1 : column + 1;
         line += *at == '\n';
