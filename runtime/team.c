@@ -170,7 +170,8 @@ static void start_workers(uint32_t count)
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    team.spin = spin_steps();
+    if (team.worker_count == 0)
+        team.spin = spin_steps(); /* before any worker reads it */
     while (team.worker_count < count && start_worker(&team.worker[team.worker_count]))
         team.worker_count++;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
