@@ -13,7 +13,7 @@
  * one in front and then passes it to the back. */
 #include "codegen/lower/rows.h"
 
-enum { BLOCK = 4096, STRETCH = 65536, SLOT_VECTORS = 4, UNROLLED_COST = 48 };
+enum { BLOCK = 4096, STRETCH = 65536, SLOT_VECTORS = 4, UNROLLED_COST = 16 };
 
 /* One loop over the reduced axes while it is emitted. */
 typedef struct RowLoop {
@@ -102,8 +102,8 @@ static void emit_steps(const RowLoop *loop, Reg from, Reg end)
     const Reg base = loop_for(f, from, end, index_constant(e, step));
     const uint32_t mark = expression_mark(e);
     if (loop->turns && loop->unroll > 1) {
-        const Reg at = loop_for(f, base, index_op(e, LOOP_add, base, index_constant(e, step)), index_constant(e, lanes));
-        emit_vector(loop, at, (Reg){0}, 0);
+        const Reg offset = loop_for(f, index_constant(e, 0), index_constant(e, step), index_constant(e, lanes));
+        emit_vector(loop, loop_add(f, base, offset), (Reg){0}, 0);
         pass_around(loop);
         loop_close(f);
     } else {
@@ -129,9 +129,10 @@ static void emit_rest(const RowLoop *loop, Reg from, Reg to)
     Expression *e = loop->rows->e;
     LoopFunction *f = loop->rows->f;
     const uint32_t lanes = loop->rows->lanes;
-    const Reg past = index_op(e, LOOP_add, from, index_constant(e, loop->unroll * lanes));
-    const Reg at = loop_for(f, from, past, index_constant(e, lanes));
+    const Reg step = index_constant(e, loop->unroll * lanes);
+    const Reg offset = loop_for(f, index_constant(e, 0), step, index_constant(e, lanes));
     const uint32_t mark = expression_mark(e);
+    const Reg at = loop_add(f, from, offset);
     loop_if(f, loop_compare(f, LOOP_less, at, to));
     emit_vector(loop, at, loop_sub(f, to, at), 0);
     loop_close(f);
@@ -298,7 +299,7 @@ static void plan_loop(RowLoop *loop)
     }
     FOR_REDUCTIONS(loop, r)
         r->unroll = r->in_blocks ? r->unroll : loop->unroll;
-    loop->turns = loop_cost(rows, loop->level) * loop->unroll > UNROLLED_COST * SLOT_VECTORS;
+    loop->turns = loop_cost(rows, loop->level) > UNROLLED_COST;
     FOR_REDUCTIONS(loop, r) /* what goes around must go around together */
         loop->turns &= r->unroll == loop->unroll;
     loop->has_blocks = in_blocks && most > BLOCK;

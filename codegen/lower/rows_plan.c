@@ -22,7 +22,7 @@ static Status out_of_memory(const LowerContext *context)
 
 /* ---------------------------------------------------------------- expansion ---- */
 
-/* exp(x - max) / sum, or x - max - log(sum), in f32 at least, rounded once. */
+/* exp(x - max) (1 / sum), or x - max - log(sum), in f32 at least, rounded to smaller types once. */
 static Value expand_softmax(Builder *b, const Node *node, Value x)
 {
     const Type type = value_type(b->graph, x);
@@ -37,10 +37,9 @@ static Value expand_softmax(Builder *b, const Node *node, Value x)
     const Value shifted = build_binary(b, OP_sub, x, build_broadcast(b, largest, type.dim, type.rank, kept));
     const Value exponential = build_unary(b, OP_exp, shifted);
     Value sum = build_reduce(b, OP_reduce_sum, exponential, &axis, 1, false);
-    if (node->op == OP_log_softmax)
-        sum = build_unary(b, OP_log, sum);
+    sum = build_unary(b, node->op == OP_softmax ? OP_reciprocal : OP_log, sum);
     const Value repeated = build_broadcast(b, sum, type.dim, type.rank, kept);
-    const Value result = node->op == OP_softmax ? build_binary(b, OP_div, exponential, repeated)
+    const Value result = node->op == OP_softmax ? build_binary(b, OP_mul, exponential, repeated)
                                                 : build_binary(b, OP_sub, shifted, repeated);
     return build_cast(b, result, type.element);
 }
