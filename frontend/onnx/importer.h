@@ -161,6 +161,8 @@ Value site_broadcast_to(Site *s, Value x, const Dim *dim, uint32_t rank);   /* o
 Value site_same_shape(Site *s, Value x, const Dim *dim, uint32_t rank);
 /* saturate(round(x) + zero point) in the zero point's integer type. */
 Value site_requantize(Site *s, Value x, Value zero_point);
+/* Softmax over the last axis, every step rounded to the element type; rows that are all -inf give 0. */
+Value site_masked_softmax(Site *s, Value x);
 /* A pointwise op on values that broadcast. */
 Value site_binary(Site *s, OpKind op, Value x, Value y);
 Value site_select(Site *s, Value condition, Value x, Value y);
