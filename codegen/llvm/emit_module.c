@@ -87,7 +87,8 @@ LLVMValueRef emit_declare_data(ModuleEmitter *module, uint32_t index)
     LLVMValueRef symbol = LLVMAddGlobal(module->module, type, name);
     LLVMSetGlobalConstant(symbol, large || !data->writable);
     LLVMSetAlignment(symbol, large ? 8 : DATA_ALIGNMENT);
-    hide(module, symbol);
+    if (large || !data->exported)
+        hide(module, symbol);
     return symbol;
 }
 
