@@ -92,6 +92,10 @@ static void print_floating(ElementType element, const void *data, StrBuf *out)
         print_special(element, value, data, out);
         return;
     }
+    if (fabs(value) < 1e7 && value == trunc(value) && reads_as(element, value, data)) {
+        strbuf_printf(out, "%.1f", value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (!reads_as(element, strtod(text, NULL), data))
