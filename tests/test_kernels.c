@@ -694,6 +694,46 @@ static void symbolic_attention(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- windows ---- */
+
+static void pool_case(OpKind op, ElementType element, uint32_t spatial, const int64_t *in, const WindowSpec *spec)
+{
+    Case c;
+    int64_t dim[5] = {2, 3};
+    case_begin(&c);
+    memcpy(dim + 2, in, spatial * sizeof *in);
+    const Value x = input(&c, element, spatial + 2, dim);
+    const Value y = build_pool(&c.build, op, x, spec);
+    output(&c, y);
+    if (op != OP_pool_argmax)
+        output(&c, build_unary(&c.build, OP_neg, y));
+    check(&c, lower_window);
+    case_end(&c);
+}
+
+static void poolings(void **state)
+{
+    (void)state;
+    static const OpKind ops[] = {OP_pool_max, OP_pool_sum, OP_pool_argmax};
+    static const int64_t wide[] = {7, 40}, small[] = {3, 3, 3}, one[] = {1, 1}, two[] = {2, 2, 2}, odd[] = {1, 3},
+                         length[] = {50}, long_window[] = {20}, cube[] = {4, 5, 6}, square[] = {4, 4};
+    const Dim pad[] = {dim_constant(1), dim_constant(1), dim_constant(1)}, most[] = {dim_constant(2), dim_constant(2)};
+    for (int i = 0; i < 3; i++) {
+        pool_case(ops[i], ELEMENT_f32, 2, wide,
+                  &(WindowSpec){.window = small, .strides = one, .low = pad, .high = pad});
+        pool_case(ops[i], ELEMENT_f32, 2, wide,
+                  &(WindowSpec){.window = small, .strides = two, .low = pad, .high = pad});
+        pool_case(ops[i], ELEMENT_f64, 2, wide, &(WindowSpec){.window = two, .strides = odd, .dilation = odd});
+        pool_case(ops[i], ELEMENT_i32, 1, length,
+                  &(WindowSpec){.window = long_window, .strides = two, .low = pad, .high = most});
+        pool_case(ops[i], ELEMENT_bf16, 3, cube,
+                  &(WindowSpec){.window = small, .strides = two, .low = pad, .high = pad});
+        pool_case(ops[i], ELEMENT_i8, 2, square, &(WindowSpec){.window = square, .strides = one});
+        pool_case(ops[i], ELEMENT_f32, 2, square,
+                  &(WindowSpec){.window = two, .strides = one, .low = most, .high = most});
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -712,6 +752,7 @@ int main(void)
         cmocka_unit_test(attentions),
         cmocka_unit_test(attention_between_projections),
         cmocka_unit_test(symbolic_attention),
+        cmocka_unit_test(poolings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@ static const struct {
     {"contract", lower_contract},
     {"convolution", lower_convolution},
     {"attention", lower_attention},
+    {"window", lower_window},
 };
 
 static LowerFamily *find_family(const char *kind)
