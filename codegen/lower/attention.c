@@ -353,7 +353,7 @@ static Status lower_main(Attention *a)
 Status lower_attention(const LowerContext *context, const Graph *region, LoweredGroup *lowered)
 {
     static const OpKind hubs[] = {OP_attention};
-    const NodeId hub = region_hub(region, hubs, 1);
+    const NodeId hub = region_single(region, hubs, 1);
     *lowered = (LoweredGroup){0};
     if (hub.id == 0)
         return diag_fail(context->diag, STATUS_UNSUPPORTED, "", "an attention group needs exactly one attention");

@@ -435,7 +435,7 @@ static Status lower_main(Contraction *c)
 Status lower_contract(const LowerContext *context, const Graph *region, LoweredGroup *lowered)
 {
     static const OpKind hubs[] = {OP_dot, OP_packed_dot};
-    const NodeId hub = region_hub(region, hubs, 2);
+    const NodeId hub = region_single(region, hubs, 2);
     *lowered = (LoweredGroup){0};
     if (hub.id == 0)
         return diag_fail(context->diag, STATUS_UNSUPPORTED, "", "a contraction needs exactly one dot");

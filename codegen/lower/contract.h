@@ -67,7 +67,7 @@ bool reshape_group(Module *module, const Dim *from, const Dim *to, uint32_t *fro
 /* ---- regions with one product ---- */
 
 /* The only node of the region with one of these ops; none (0) when there is none or several. */
-NodeId region_hub(const Graph *region, const OpKind *op, uint32_t count);
+NodeId region_single(const Graph *region, const OpKind *op, uint32_t count);
 
 /* What happens to the hub's result: pointwise nodes, transposes and reshapes, up to the region's results. */
 typedef struct Epilogue {

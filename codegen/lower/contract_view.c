@@ -175,7 +175,7 @@ bool view_merge(Module *module, const View *view, const uint32_t *axis, uint32_t
     return true;
 }
 
-NodeId region_hub(const Graph *region, const OpKind *op, uint32_t count)
+NodeId region_single(const Graph *region, const OpKind *op, uint32_t count)
 {
     NodeId hub = {0};
     for (uint32_t i = 1; i < region->node_count; i++)

@@ -613,7 +613,7 @@ static Status lower_main(const Plan *p)
 Status lower_convolution(const LowerContext *context, const Graph *region, LoweredGroup *lowered)
 {
     static const OpKind hubs[] = {OP_convolution, OP_packed_convolution};
-    const NodeId hub = region_hub(region, hubs, 2);
+    const NodeId hub = region_single(region, hubs, 2);
     *lowered = (LoweredGroup){0};
     if (hub.id == 0)
         return diag_fail(context->diag, STATUS_UNSUPPORTED, "", "a convolution group needs exactly one convolution");

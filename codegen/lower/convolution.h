@@ -3,7 +3,7 @@
 #ifndef ADZE_CODEGEN_LOWER_CONVOLUTION_H
 #define ADZE_CODEGEN_LOWER_CONVOLUTION_H
 
-#include "codegen/lower/contract.h"
+#include "codegen/lower/window.h"
 
 /* A spatial axis. Tap t of output o reads the padded input at o * stride + t * dilation. */
 typedef struct SpatialAxis {
@@ -13,8 +13,6 @@ typedef struct SpatialAxis {
     Dim extent;             /* of one phase of the padded image */
     Dim pitch, phase_pitch; /* distance of neighbours within a phase, of phases; in elements */
 } SpatialAxis;
-
-enum { MAX_SPATIAL = MAX_RANK - 2 };
 
 /* The image as the main kernel reads it. In the temporary it is padded, and cut into the phases of its strides, so that
  * neighbouring outputs read neighbouring elements:
