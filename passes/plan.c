@@ -336,12 +336,6 @@ static void touch_operands(Walk *walk, const Node *node)
         touch(walk->planner, place_of(walk, node->operand[i]));
 }
 
-static void touch_results(Walk *walk, const Node *node)
-{
-    for (uint32_t i = 0; i < node->result_count; i++)
-        touch(walk->planner, place_of(walk, node_result(node, i)));
-}
-
 static bool is_owned(const Walk *walk, uint32_t root)
 {
     return walk->owned[root];
@@ -427,8 +421,6 @@ static Status walk_if(Walk *walk, const Node *node, PlanNode *planned)
         result[i] = place_of(walk, node_result(node, i));
     for (uint32_t i = 0; i < 2; i++)
         TRY(plan_scope(planner, node->region[i], parameter, result, &planned->region[i]));
-    planner->plan->step_count++;
-    touch_results(walk, node);
     return STATUS_OK;
 }
 
@@ -446,8 +438,6 @@ static Status walk_call(Walk *walk, const Node *node, PlanNode *planned)
     for (uint32_t i = 0; i < node->result_count; i++)
         result[i] = place_of(walk, node_result(node, i));
     TRY(plan_scope(planner, callee, parameter, result, &planned->region[0]));
-    planner->plan->step_count++;
-    touch_results(walk, node);
     return STATUS_OK;
 }
 
@@ -496,13 +486,6 @@ static Status enter_loop(Walk *walk, const Node *node, uint32_t carry_count, Pla
     return order_copies(walk->planner, &pending, &planned->before);
 }
 
-static void leave_loop(Walk *walk, const Node *node, uint32_t first_step)
-{
-    walk->planner->plan->step_count++;
-    keep_through_loop(walk->planner, first_step);
-    touch_results(walk, node);
-}
-
 static Status walk_while(Walk *walk, const Node *node, PlanNode *planned)
 {
     Planner *planner = walk->planner;
@@ -516,7 +499,7 @@ static Status walk_while(Walk *walk, const Node *node, PlanNode *planned)
     planner->plan->step_count++; /* the condition is looked at */
     touch(planner, planned->region[0]->place[node->region[0]->result[0].id]);
     TRY(plan_scope(planner, node->region[1], parameter, parameter, &planned->region[1]));
-    leave_loop(walk, node, first_step);
+    keep_through_loop(planner, first_step);
     return STATUS_OK;
 }
 
@@ -553,7 +536,7 @@ static Status walk_scan(Walk *walk, const Node *node, PlanNode *planned)
     copy_places(walk, node->operand + carries + inputs, node->operand_count - carries - inputs,
                 parameter + carries + inputs);
     TRY(plan_scope(planner, region, parameter, result, &planned->region[0]));
-    leave_loop(walk, node, first_step);
+    keep_through_loop(planner, first_step);
     return STATUS_OK;
 }
 

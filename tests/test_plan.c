@@ -684,8 +684,8 @@ static void test_swap(void **state)
                 "    region(%0: f32[4], %1: f32[4], %2: bool) -> (bool) {\n      return %2\n    }\n"
                 "    region(%0: f32[4], %1: f32[4], %2: bool) -> (f32[4], f32[4]) {\n      return %1, %0\n    }\n"
                 "  return %a\n}\n",
-                "plan main: 15 steps, 2 buffers\n"
-                "  buffer 0: steps 4..14, 16 bytes\n"
+                "plan main: 14 steps, 2 buffers\n"
+                "  buffer 0: steps 4..13, 16 bytes\n"
                 "  buffer 1: steps 13..13, 16 bytes\n"
                 "step 4: while %4 output 0, %5 buffer 0\n"
                 "    before: copy input 0 -> output 0, 16 bytes\n"
