@@ -304,46 +304,69 @@ static Status run_node(EvalContext *c)
     return status;
 }
 
-static Status run_in_graph(EvalContext *c, HostArray *value)
+/* One run of a graph. Values that are results are made where results go; all others die with the run. */
+typedef struct GraphRun {
+    HostArray *value; /* by id */
+    bool *is_result;  /* by value id */
+    Arena *values, *results;
+} GraphRun;
+
+static bool gives_result(const GraphRun *run, const Node *node)
+{
+    bool gives = false;
+    for (uint32_t i = 0; i < node->result_count; i++)
+        gives = gives || run->is_result[node->first_result.id + i];
+    return gives;
+}
+
+static Status run_in_graph(EvalContext *c, const GraphRun *run)
 {
     const Node *node = c->node;
     HostArray few[8];
-    HostArray *operand = node->operand_count <= 8 ? few : ARENA_NEW(c->arena, HostArray, node->operand_count);
+    HostArray *operand = node->operand_count <= 8 ? few : ARENA_NEW(run->values, HostArray, node->operand_count);
     if (operand == NULL)
         return eval_out_of_memory(c);
     for (uint32_t i = 0; i < node->operand_count; i++)
-        operand[i] = value[node->operand[i].id];
+        operand[i] = run->value[node->operand[i].id];
     c->operand = operand;
-    c->result = &value[node->first_result.id];
+    c->result = &run->value[node->first_result.id];
+    c->arena = gives_result(run, node) ? run->results : run->values;
     return run_node(c);
 }
 
-static Status copy_results(const EvalContext *c, const HostArray *value, HostArray *result, Arena *arena)
+/* Data that somebody else owns is copied: the caller's inputs, the module's constants. */
+static Status give_results(const EvalContext *c, const GraphRun *run, HostArray *result)
 {
     for (uint32_t i = 0; i < c->graph->result_count; i++) {
-        const HostArray *from = &value[c->graph->result[i].id];
-        result[i] = *from;
-        result[i].data = arena_copy(arena, from->data, host_array_bytes(from));
+        const Value value = c->graph->result[i];
+        const OpKind op = graph_definition(c->graph, value)->op;
+        result[i] = run->value[value.id];
+        if (op != OP_parameter && op != OP_constant)
+            continue;
+        result[i].data = arena_copy(run->results, result[i].data, host_array_bytes(&result[i]));
         if (result[i].data == NULL)
             return eval_out_of_memory(c);
     }
     return STATUS_OK;
 }
 
-static Status run_nodes(EvalContext *c, const HostArray *input, uint32_t input_count, HostArray *result, Arena *arena)
+static Status run_nodes(EvalContext *c, GraphRun *run, const HostArray *input, uint32_t input_count, HostArray *result)
 {
     const Graph *graph = c->graph;
-    HostArray *value = ARENA_NEW(c->arena, HostArray, graph->value_count);
-    if (value == NULL)
+    run->value = ARENA_NEW(run->values, HostArray, graph->value_count);
+    run->is_result = ARENA_NEW(run->values, bool, graph->value_count);
+    if (run->value == NULL || run->is_result == NULL)
         return eval_out_of_memory(c);
-    TRY(take_inputs(c, input, input_count, value));
+    for (uint32_t i = 0; i < graph->result_count; i++)
+        run->is_result[graph->result[i].id] = true;
+    TRY(take_inputs(c, input, input_count, run->value));
     for (uint32_t i = 1; i < graph->node_count; i++) {
         c->node = &graph->node[i];
         if (c->node->op != OP_parameter)
-            TRY(run_in_graph(c, value));
+            TRY(run_in_graph(c, run));
     }
     c->node = NULL;
-    return copy_results(c, value, result, arena);
+    return give_results(c, run, result);
 }
 
 static int64_t *copy_symbols(const EvalRun *run, const int64_t *symbol, Arena *arena)
@@ -360,9 +383,10 @@ static Status run_graph(EvalRun *run, const Graph *graph, const int64_t *symbol,
 {
     Arena values;
     arena_init(&values);
-    EvalContext c = {.run = run, .graph = graph, .arena = &values, .depth = depth};
+    GraphRun graph_run = {.values = &values, .results = arena};
+    EvalContext c = {.run = run, .graph = graph, .depth = depth};
     c.symbol = copy_symbols(run, symbol, &values);
-    const Status status = c.symbol == NULL ? eval_out_of_memory(&c) : run_nodes(&c, input, input_count, result, arena);
+    const Status status = c.symbol == NULL ? eval_out_of_memory(&c) : run_nodes(&c, &graph_run, input, input_count, result);
     arena_release(&values);
     return status;
 }

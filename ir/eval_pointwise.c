@@ -80,16 +80,41 @@ Status eval_unary(EvalContext *c)
     return STATUS_OK;
 }
 
+/* Converts count elements that lie one after the other. */
+static void convert(ElementType from_element, const char *from, ElementType to_element, char *to, int64_t count, bool saturate)
+{
+    const size_t from_bytes = element_info[from_element].bytes, to_bytes = element_info[to_element].bytes;
+    for (int64_t i = 0; i < count; i++)
+        element_convert(from_element, from + (size_t)i * from_bytes, to_element, to + (size_t)i * to_bytes, saturate);
+}
+
+enum { PATTERNS = 1 << 16 };
+
+/* Many elements of two bytes: every pattern is converted once, the rest is looking up. */
+static Status cast_by_table(const EvalContext *c, int64_t size, bool saturate)
+{
+    const ElementType from = c->operand[0].element, to = c->result->element;
+    const size_t bytes = element_info[to].bytes;
+    uint16_t *pattern = eval_scratch(c, PATTERNS, sizeof *pattern);
+    char *table = eval_scratch(c, PATTERNS, bytes);
+    if (pattern == NULL || table == NULL)
+        return STATUS_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < PATTERNS; i++)
+        pattern[i] = (uint16_t)i;
+    convert(from, (const char *)pattern, to, table, PATTERNS, saturate);
+    for (int64_t i = 0; i < size; i++)
+        memcpy((char *)c->result->data + (size_t)i * bytes, table + ((const uint16_t *)c->operand[0].data)[i] * bytes, bytes);
+    return STATUS_OK;
+}
+
 Status eval_cast(EvalContext *c)
 {
     const HostArray *x = &c->operand[0];
     const bool saturate = node_integer(c->node, ATTR_saturate) != 0;
-    const size_t from_bytes = element_info[x->element].bytes, to_bytes = element_info[c->result->element].bytes;
     const int64_t size = host_array_size(x);
-    const char *from = x->data;
-    char *to = c->result->data;
-    for (int64_t i = 0; i < size; i++)
-        element_convert(x->element, from + (size_t)i * from_bytes, c->result->element, to + (size_t)i * to_bytes, saturate);
+    if (element_info[x->element].bytes == 2 && size > PATTERNS)
+        return cast_by_table(c, size, saturate);
+    convert(x->element, x->data, c->result->element, c->result->data, size, saturate);
     return STATUS_OK;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Bump allocation in blocks that double in size up to 1 MiB; larger requests get a block of their own. */
+ * Bump allocation in blocks that double in size up to 1 MiB; larger requests get a block of their own. Memory is zeroed by
+ * calloc, which knows that fresh pages are zero: large arrays aren't touched before they are used. */
 #include "ir/base/arena.h"
 
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 struct ArenaBlock {
     ArenaBlock *next;
     size_t size; /* usable bytes after the header */
+    void *given; /* what the system gave, at most a header before the block */
 };
 
 enum { HEADER_BYTES = 64, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
@@ -39,7 +41,7 @@ void arena_release(Arena *arena)
 {
     for (ArenaBlock *block = arena->block; block != NULL;) {
         ArenaBlock *next = block->next;
-        free(block);
+        free(block->given);
         block = next;
     }
     arena_init(arena);
@@ -51,10 +53,11 @@ static bool add_block(Arena *arena, size_t bytes)
     size = size > LARGEST_BLOCK ? LARGEST_BLOCK : size;
     size = size < bytes ? bytes : size;
     size = (size + 63) & ~(size_t)63;
-    ArenaBlock *block = must_fail() ? NULL : aligned_alloc(64, HEADER_BYTES + size);
-    if (block == NULL)
+    char *given = must_fail() ? NULL : calloc(1, size + 2 * HEADER_BYTES);
+    if (given == NULL)
         return false;
-    memset((char *)block + HEADER_BYTES, 0, size);
+    ArenaBlock *block = (ArenaBlock *)(void *)(given + (HEADER_BYTES - (uintptr_t)given % HEADER_BYTES) % HEADER_BYTES);
+    block->given = given;
     block->next = arena->block;
     block->size = size;
     arena->block = block;
