@@ -275,8 +275,22 @@ static Value hardmax(Site *s, Value x, uint32_t axis)
     return build_cast(b, site_binary(s, OP_equal, place, at), type.element);
 }
 
+/* Small floats: every step of the function body is rounded. */
+static Value rounded_softmax(Site *s, Value x, int64_t axis)
+{
+    Builder *b = &s->builder;
+    const Value shifted = site_binary(s, OP_sub, x, build_reduce(b, OP_reduce_max, x, &axis, 1, true));
+    const Value exponential = build_unary(b, OP_exp, shifted);
+    const Value sum = build_reduce(b, OP_reduce_sum, exponential, &axis, 1, true);
+    if (s->argument == OP_log_softmax)
+        return site_binary(s, OP_sub, shifted, build_unary(b, OP_log, sum));
+    return site_binary(s, OP_div, exponential, sum);
+}
+
 static Value softmax_along(Site *s, Value x, uint32_t axis)
 {
+    if (s->argument != OP_argmax && element_info[site_type_of(s, x).element].bytes < 4)
+        return rounded_softmax(s, x, axis);
     return s->argument == OP_argmax ? hardmax(s, x, axis) : build_softmax(&s->builder, (OpKind)s->argument, x, axis);
 }
 
