@@ -625,6 +625,8 @@ Status lower_convolution(const LowerContext *context, const Graph *region, Lower
                      .temporary = dim_constant(0)};
     Plan p = {.c = &c};
     TRY(read_node(&c));
+    if (is_direct_convolution(&c))
+        return lower_direct_convolution(&c);
     TRY(plan_weights(&p));
     TRY(convolution_image(&c));
     plan_product(&p);

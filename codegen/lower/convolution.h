@@ -59,7 +59,8 @@ Reg convolution_tap_offset(const Convolution *c, Expression *expression, LoopFun
 /* Reserves room in the temporary; gives its byte offset. */
 Dim convolution_reserve(Convolution *c, Dim count, uint32_t bytes);
 
-/* Few output channels a group: one sum vector at a time, no panels (convolution_direct.c). */
+/* Few output channels a group: straight from the input (convolution_direct.c). */
+bool is_direct_convolution(const Convolution *c);
 Status lower_direct_convolution(Convolution *c);
 
 #endif

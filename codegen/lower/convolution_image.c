@@ -103,21 +103,30 @@ static void copy_vector(const Copier *k, Point *point, Reg index, Reg active)
     expression_release(k->expression, mark);
 }
 
-/* Elements from … to - 1 of one phase of the last axis, input dilation 1. */
+/* The elements from element i of a phase on, which is at `at` of the input. */
+static void copy_lanes(const Copier *k, Point *point, Reg i, Reg shift, Reg offset, Reg active)
+{
+    LoopFunction *f = k->f;
+    const int64_t stride = k->c->axis[k->c->spatial - 1].stride;
+    const Reg at = loop_add(f, loop_mul(f, i, loop_index(f, stride)), shift);
+    point->lanes = k->lanes;
+    point->axis[point->rank - 1] = (AxisIndex){.base = at, .step = stride};
+    copy_vector(k, point, loop_add(f, offset, i), active);
+}
+
+/* Elements from … to - 1 of one phase of the last axis, input dilation 1. The last vector ends with the last element.
+ */
 static void copy_row(const Copier *k, Point *point, Reg from, Reg to, Reg shift, Reg offset)
 {
     LoopFunction *f = k->f;
-    const uint32_t last = point->rank - 1;
-    const SpatialAxis *axis = &k->c->axis[k->c->spatial - 1];
-    const Reg lanes = loop_index(f, k->lanes);
+    const Reg lanes = loop_index(f, k->lanes), count = loop_sub(f, to, from);
+    loop_if(f, loop_compare(f, LOOP_less_equal, lanes, count));
     const Reg i = loop_for(f, from, to, lanes);
-    const Reg at = loop_add(f, loop_mul(f, i, loop_index(f, axis->stride)), shift), left = loop_sub(f, to, i);
-    point->lanes = k->lanes;
-    point->axis[last] = (AxisIndex){.base = at, .step = axis->stride};
-    loop_if(f, loop_compare(f, LOOP_less_equal, lanes, left));
-    copy_vector(k, point, loop_add(f, offset, i), (Reg){0});
+    copy_lanes(k, point, loop_index_min(f, i, loop_sub(f, to, lanes)), shift, offset, (Reg){0});
+    loop_close(f);
     loop_else(f);
-    copy_vector(k, point, loop_add(f, offset, i), left);
+    loop_if(f, loop_compare(f, LOOP_less, from, to));
+    copy_lanes(k, point, from, shift, offset, count);
     loop_close(f);
     loop_close(f);
 }

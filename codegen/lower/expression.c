@@ -166,6 +166,18 @@ static Reg safe_indices(Expression *e, const Site *site, Reg indices)
     return loop_select(e->f, mask, indices, loop_splat(e->f, loop_extract(e->f, indices, 0), site->lanes));
 }
 
+/* Every other element: two loads that end with the last one wanted, so that nothing beyond it is read. */
+static Reg load_alternate(Expression *e, ElementType element, Reg pointer, Reg base, uint32_t lanes)
+{
+    int8_t mask[MAX_LANES];
+    for (uint32_t lane = 0; lane < lanes; lane++)
+        mask[lane] = (int8_t)(2 * lane < lanes ? 2 * lane : 2 * lane + 1);
+    const Reg next = index_op(e, LOOP_add, base, index_constant(e, lanes - 1));
+    const Reg low = expression_load(e, element, pointer, base, lanes, (Reg){0});
+    const Reg high = expression_load(e, element, pointer, next, lanes, (Reg){0});
+    return loop_shuffle(e->f, low, high, mask, lanes);
+}
+
 Reg site_load(Expression *e, ElementType element, Reg pointer, const Site *site)
 {
     const AxisIndex linear = site_linear(e, site);
@@ -178,6 +190,10 @@ Reg site_load(Expression *e, ElementType element, Reg pointer, const Site *site)
     if (linear.lanes.id == 0 && linear.step == 1) {
         e->cost += 1;
         return expression_load(e, element, pointer, linear.base, site->lanes, site->active);
+    }
+    if (linear.lanes.id == 0 && linear.step == 2 && site->active.id == 0 && element != ELEMENT_bool) {
+        e->cost += 3;
+        return load_alternate(e, element, pointer, linear.base, site->lanes);
     }
     e->cost += 1.5 * site->lanes;
     return expression_load_gathered(e, element, pointer, safe_indices(e, site, axis_vector(e, &linear, site->lanes)));

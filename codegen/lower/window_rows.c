@@ -121,16 +121,19 @@ static void emit_single(const WindowRows *w, const WindowColumns *columns, Reg f
     loop_close(w->f);
 }
 
+/* Vectors of columns from … to - 1. The last one ends with the last column, computing some columns twice, unless there
+ * are fewer columns than lanes. */
 static void emit_inside(const WindowRows *w, const WindowColumns *columns, Reg from, Reg to)
 {
     LoopFunction *f = w->f;
-    const Reg lanes = loop_index(f, w->lanes);
+    const Reg lanes = loop_index(f, w->lanes), count = loop_sub(f, to, from);
+    loop_if(f, loop_compare(f, LOOP_less_equal, lanes, count));
     const Reg column = loop_for(f, from, to, lanes);
-    const Reg left = loop_sub(f, to, column);
-    loop_if(f, loop_compare(f, LOOP_less_equal, lanes, left));
-    emit_columns(w, *columns, column, w->lanes, (Reg){0}, true);
+    emit_columns(w, *columns, loop_index_min(f, column, loop_sub(f, to, lanes)), w->lanes, (Reg){0}, true);
+    loop_close(f);
     loop_else(f);
-    emit_columns(w, *columns, column, w->lanes, left, true);
+    loop_if(f, loop_compare(f, LOOP_less, from, to));
+    emit_columns(w, *columns, from, w->lanes, count, true);
     loop_close(f);
     loop_close(f);
 }
