@@ -123,8 +123,6 @@ ADZE_RUNTIME AdzeStatus adze_runtime_run(const AdzeModel *model, const void *con
     extra[1] = workspace.offset;
     extra[2] = workspace.data_symbol;
     extra[3] = (void *)(uintptr_t)weights;
-    if (context.threads > 1 && !context.pool)
-        adze_team_enter();
     const int32_t result = model->artifact->entry(workspace.frame, symbol, 0, 1, &context);
     if (result != ADZE_OK)
         return explain(model, result, message);

@@ -81,8 +81,6 @@ ADZE_RUNTIME AdzeStatus adze_runtime_run(const AdzeModel *model, const void *con
                                          const AdzeOptions *options);
 
 /* ---- team.c ---- */
-/* To be called once before a call's first adze_team_run: in a forked child, forgets the parent's threads. */
-ADZE_RUNTIME void adze_team_enter(void);
 /* Makes sure that threads - 1 workers exist (fewer when the system refuses). */
 ADZE_RUNTIME void adze_team_start(int32_t threads);
 /* Calls task(argument) on this thread and on up to threads - 1 workers at once; returns when all have returned. A worker that

@@ -6,8 +6,9 @@
  * The caller assigns work, does its own share, then takes back what no worker has begun (ASSIGNED → IDLE): a worker that is
  * slow to wake up costs nothing. It waits only for workers that are RUNNING. Workers spin for a short while before they sleep.
  *
- * One call at a time owns the team; others see it busy and do without. A forked child has none of the workers: the process id
- * kept here tells, and the child starts over. When the library is unloaded, the workers end. */
+ * One call at a time owns the team; others see it busy and do without. A forked child has none of the workers: a page that the
+ * system wipes on fork tells (or the process id, where the system can't do that), and the child starts over. When the library
+ * is unloaded, the workers end. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -18,6 +19,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,8 +39,10 @@ typedef struct Worker {
 } Worker;
 
 typedef struct Team {
-    _Atomic int64_t process;  /* whose workers these are; negative while a child starts over */
-    _Atomic uint32_t busy;    /* 1: a call owns what follows */
+    _Atomic(_Atomic uint32_t *) mark; /* a page of one word, see below; NULL before the first use */
+    _Atomic uint32_t no_mark;         /* stands in for it where pages can't be wiped on fork */
+    _Atomic int64_t process;          /* then: whose workers these are; negative while a child starts over */
+    _Atomic uint32_t busy;            /* 1: a call owns what follows */
     uint32_t worker_count;
     uint32_t spin;
     Worker worker[MAX_WORKERS];
@@ -129,13 +133,49 @@ static void forget_workers(void)
     atomic_store(&team.busy, 0);
 }
 
-ADZE_RUNTIME void adze_team_enter(void)
+/* ---- forked children ---- */
+
+enum { MARK_WIPED, MARK_STARTING, MARK_OURS }; /* WIPED: nobody in this process has used the team yet */
+
+static _Atomic uint32_t *new_mark(void)
+{
+    enum { BYTES = 4096 };
+    void *page = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return &team.no_mark;
+    if (madvise(page, BYTES, MADV_WIPEONFORK) == 0)
+        return page;
+    (void)munmap(page, BYTES);
+    return &team.no_mark;
+}
+
+static _Atomic uint32_t *find_mark(void)
+{
+    _Atomic uint32_t *mark = atomic_load_explicit(&team.mark, memory_order_acquire);
+    if (mark)
+        return mark;
+    _Atomic uint32_t *made = new_mark();
+    return atomic_compare_exchange_strong(&team.mark, &mark, made) ? made : mark; /* a page too many is lost, once */
+}
+
+static void start_over_by_mark(_Atomic uint32_t *mark)
+{
+    uint32_t state = MARK_WIPED;
+    if (atomic_compare_exchange_strong(mark, &state, MARK_STARTING)) {
+        forget_workers();
+        atomic_store(mark, MARK_OURS);
+    }
+    while (atomic_load(mark) != MARK_OURS)
+        pause_briefly(); /* another thread of this process is at it */
+}
+
+static void start_over_by_process(void)
 {
     const int64_t process = getpid();
     int64_t known = atomic_load_explicit(&team.process, memory_order_acquire);
     while (known != process) {
         if (known == -process) {
-            pause_briefly(); /* another thread of this process is at it */
+            pause_briefly();
             known = atomic_load(&team.process);
         } else if (atomic_compare_exchange_strong(&team.process, &known, -process)) {
             forget_workers();
@@ -144,6 +184,18 @@ ADZE_RUNTIME void adze_team_enter(void)
         }
     }
 }
+
+/* In a forked child, forgets the parent's workers. */
+static void enter_process(void)
+{
+    _Atomic uint32_t *mark = find_mark();
+    if (mark == &team.no_mark)
+        start_over_by_process();
+    else if (atomic_load_explicit(mark, memory_order_acquire) != MARK_OURS)
+        start_over_by_mark(mark);
+}
+
+/* ---- starting workers ---- */
 
 static uint32_t spin_steps(void)
 {
@@ -184,7 +236,7 @@ static uint32_t workers_for(int32_t threads)
 
 ADZE_RUNTIME void adze_team_start(int32_t threads)
 {
-    adze_team_enter();
+    enter_process();
     if (!team_take())
         return;
     start_workers(workers_for(threads));
@@ -216,6 +268,7 @@ static void take_back_or_wait(Worker *worker)
 
 ADZE_RUNTIME bool adze_team_run(void (*task)(void *), void *argument, int32_t threads)
 {
+    enter_process();
     if (!team_take())
         return false;
     start_workers(workers_for(threads));
@@ -239,10 +292,18 @@ static void stop_worker(Worker *worker)
     (void)pthread_join(worker->thread, NULL);
 }
 
+static bool has_workers_here(void)
+{
+    _Atomic uint32_t *mark = atomic_load(&team.mark);
+    if (!mark)
+        return false;
+    return mark == &team.no_mark ? atomic_load(&team.process) == getpid() : atomic_load(mark) == MARK_OURS;
+}
+
 /* Runs at dlclose and at exit. A call that is still going on then keeps the team, and the process is ending anyway. */
 __attribute__((destructor)) static void team_stop(void)
 {
-    if (atomic_load(&team.process) != getpid() || !team_take())
+    if (!has_workers_here() || !team_take())
         return;
     for (uint32_t i = 0; i < team.worker_count; i++)
         stop_worker(&team.worker[i]);

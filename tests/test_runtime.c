@@ -209,7 +209,6 @@ static void test_launch(void **state)
 {
     (void)state;
     static const int32_t threads[] = {1, 2, 3, 8, 200};
-    adze_team_enter();
     for (uint32_t i = 0; i < 5; i++)
         for (uint32_t round = 0; round < 50; round++)
             check_launch(&(AdzeContext){.threads = threads[i]});
@@ -251,7 +250,6 @@ static void *host_thread(void *argument)
 {
     (void)argument;
     for (uint32_t i = 0; i < 200; i++) {
-        adze_team_enter();
         check_launch(&(AdzeContext){.threads = 3});
     }
     return NULL;

@@ -38,7 +38,7 @@
  *
  * MEMORY. A call allocates nothing: intermediate results live in the workspace. Two things happen at most once, in the
  * first call or in adze_prepare: threads are started (when a call asks for more than one), and a weights file beside the
- * library is mapped. The stack a call needs is below 64 KiB a thread.
+ * library is mapped (until the process ends). The stack a call needs is below 64 KiB a thread.
  *
  * WORKSPACE. Its bytes depend on the symbols alone: adze_workspace_bytes says how many (a multiple of 64; may be 0). Its
  * contents need no preparation, a larger one than needed is fine, and no result stays in it. A model with symbols keeps its
