@@ -161,6 +161,8 @@ Value site_broadcast_to(Site *s, Value x, const Dim *dim, uint32_t rank);   /* o
 Value site_same_shape(Site *s, Value x, const Dim *dim, uint32_t rank);
 /* saturate(round(x) + zero point) in the zero point's integer type. */
 Value site_requantize(Site *s, Value x, Value zero_point);
+/* [B, G, T, D] with each head as often as `heads` share it. */
+Value site_repeat_heads(Site *s, Value x, Dim heads);
 /* Softmax over the last axis, every step rounded to the element type; rows that are all -inf give 0. */
 Value site_masked_softmax(Site *s, Value x);
 /* A pointwise op on values that broadcast. */
@@ -193,6 +195,9 @@ void import_fail(Importer *importer, Status status, const char *where, const cha
 void import_bound(Importer *importer, const char *name, int64_t max);
 /* Forgets a failure of a builder after it was reported, so that the import can go on; false when it can't. */
 bool import_recover(Importer *importer);
+
+/* A subgraph's nodes at this place: input[i] for its inputs, its outputs in result. */
+bool site_inline(Site *s, const Onnx__GraphProto *proto, const Value *input, Value *result);
 
 /* The body of a model's function in place of the node that calls it. */
 void import_function(Site *s, const Onnx__FunctionProto *function);

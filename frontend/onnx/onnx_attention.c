@@ -175,8 +175,7 @@ static Value plain_attention(Site *s, const Heads *heads, Value bias, double sca
 
 /* ---- spelled out ---- */
 
-/* [B, G, T, D] with each head as often as the queries share it. */
-static Value repeat_heads(Site *s, Value x, Dim heads)
+Value site_repeat_heads(Site *s, Value x, Dim heads)
 {
     static const int64_t axes[] = {0, 1, 3, 4};
     Module *module = s->importer->module;
@@ -230,7 +229,7 @@ static Value spelled_attention(Site *s, const Heads *heads, Value bias, double s
     const ElementType precision = site_element(s, "softmax_precision", element);
     const double softcap = site_real(s, "softcap", 0);
     const Dim head_count = site_type_of(s, heads->q).dim[1];
-    const Value k = repeat_heads(s, heads->k, head_count), v = repeat_heads(s, heads->v, head_count);
+    const Value k = site_repeat_heads(s, heads->k, head_count), v = site_repeat_heads(s, heads->v, head_count);
     const int64_t mode = site_integer(s, "qk_matmul_output_mode", MODE_SCORES);
     Value scores = score(s, heads, k, scale);
     *scores_out = scores;

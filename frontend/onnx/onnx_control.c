@@ -144,15 +144,25 @@ static bool region_import(Site *s, Region *region, Value *result)
     return !site_failed(s);
 }
 
+bool site_inline(Site *s, const Onnx__GraphProto *proto, const Value *input, Value *result)
+{
+    Region region = {.importer = s->importer, .proto = proto, .sheet = s->scope->sheet};
+    if (!scope_init(&region.scope, s->importer, s->scope, s->scope->sheet))
+        return false;
+    for (size_t i = 0; i < proto->n_input; i++)
+        region_bind(&region, i, input[i]);
+    return region_import(s, &region, result);
+}
+
 /* ---- If ---- */
 
 /* The branch that is taken is known: its nodes go in place of the If. */
 static void inline_branch(Site *s, const Onnx__GraphProto *branch)
 {
-    Importer *importer = s->importer;
-    Region region = {.importer = importer, .proto = branch, .sheet = s->scope->sheet};
     Value *result = SITE_NEW(s, Value, branch->n_output);
-    if (!result || !scope_init(&region.scope, importer, s->scope, s->scope->sheet) || !region_import(s, &region, result))
+    if (branch->n_input != 0)
+        site_invalid(s, "a branch has inputs");
+    if (site_failed(s) || !site_inline(s, branch, NULL, result))
         return;
     for (uint32_t i = 0; i < branch->n_output; i++)
         site_give(s, i, result[i]);

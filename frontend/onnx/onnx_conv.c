@@ -27,7 +27,7 @@ static Value convolve(Site *s, Value x, Value weights)
     Window window;
     int64_t size[MAX_RANK];
     const Type type = site_type_of(s, x);
-    if (site_failed(s) || !weight_size(s, type, site_type_of(s, weights), size) || !window_read(s, type, size, &window))
+    if (site_failed(s) || !weight_size(s, type, site_type_of(s, weights), size) || !onnx_window_read(s, type, size, &window))
         return (Value){0};
     WindowSpec spec = window_spec(&window);
     spec.groups = site_integer(s, "group", 1);
@@ -126,7 +126,7 @@ void import_conv_transpose(Site *s)
     const Type input = site_type(s, 0);
     const int64_t groups = site_integer(s, "group", 1);
     const int64_t *more = site_integers(s, "output_padding", &more_count), *shape = site_integers(s, "output_shape", &shape_count);
-    if (!weight_size(s, input, site_type(s, 1), size) || !window_read(s, input, size, &window))
+    if (!weight_size(s, input, site_type(s, 1), size) || !onnx_window_read(s, input, size, &window))
         return;
     if ((more && more_count != window.rank) || (shape && shape_count != window.rank) || groups < 1) {
         site_invalid(s, "attributes don't fit %u spatial axes", window.rank);
@@ -225,7 +225,7 @@ void import_col2im(Site *s)
         return;
     }
     full[1] = dim_constant(columns.dim[1].constant / taps);
-    if (!window_read(s, (Type){columns.element, rank + 2, full}, block, &window))
+    if (!onnx_window_read(s, (Type){columns.element, rank + 2, full}, block, &window))
         return;
     split[0] = full[0];
     split[1] = full[1];

@@ -35,7 +35,7 @@ void import_max_pool(Site *s)
 {
     Window window;
     const Type input = site_type(s, 0);
-    if (!window_read(s, input, NULL, &window))
+    if (!onnx_window_read(s, input, NULL, &window))
         return;
     const WindowSpec spec = window_spec(&window);
     site_give(s, 0, build_pool(&s->builder, OP_pool_max, site_input(s, 0), &spec));
@@ -84,7 +84,7 @@ void import_average_pool(Site *s)
 {
     Window window;
     const Type input = site_type(s, 0);
-    if (!window_read(s, input, NULL, &window))
+    if (!onnx_window_read(s, input, NULL, &window))
         return;
     const bool include_padding = site_integer(s, "count_include_pad", 0);
     const WindowSpec spec = window_spec(&window);
@@ -122,7 +122,7 @@ void import_lp_pool(Site *s)
 {
     Window window;
     const int64_t p = site_integer(s, "p", 2);
-    if (!window_read(s, site_type(s, 0), NULL, &window))
+    if (!onnx_window_read(s, site_type(s, 0), NULL, &window))
         return;
     const WindowSpec spec = window_spec(&window);
     const Value sum = build_pool(&s->builder, OP_pool_sum, power(s, site_input(s, 0), p), &spec);
@@ -181,7 +181,7 @@ void import_max_unpool(Site *s)
     Window window;
     uint32_t shape_count = 0;
     const Type input = site_type(s, 0);
-    if (!window_read(s, input, NULL, &window))
+    if (!onnx_window_read(s, input, NULL, &window))
         return;
     Dim dim[MAX_RANK];
     dim[0] = input.dim[0];

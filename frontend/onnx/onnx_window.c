@@ -74,7 +74,7 @@ static void add_ceil_padding(Module *module, Window *window, Dim length, uint32_
     window->high[i] = dim_sub(module, needed, before);
 }
 
-bool window_read(Site *s, Type input, const int64_t *size, Window *window)
+bool onnx_window_read(Site *s, Type input, const int64_t *size, Window *window)
 {
     uint32_t count = 0;
     if (input.rank < 3) {

@@ -15,7 +15,7 @@ typedef struct Window {
 } Window;
 
 /* Reads kernel_shape (or `size`, when not NULL), strides, dilations, pads, auto_pad, ceil_mode. False: reported. */
-bool window_read(Site *s, Type input, const int64_t *size, Window *window);
+bool onnx_window_read(Site *s, Type input, const int64_t *size, Window *window);
 /* As the builder takes it. */
 WindowSpec window_spec(const Window *window);
 /* Elements of a window from its first to its last. */
