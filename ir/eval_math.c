@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static const double PI = 3.14159265358979323846, HALF_ROOT_2 = 0.70710678118654752440, ROOT_2_BY_PI = 0.79788456080286535588;
+static const double PI = 3.14159265358979323846;
 
 static double f_neg(double x)
 {
@@ -54,16 +54,20 @@ static double f_softplus(double x)
     return isnan(x) ? x : fmax(x, 0) + log1p(exp(-fabs(x)));
 }
 
-/* 1 + erf(x / sqrt 2) as erfc(-x / sqrt 2): no cancellation for x < 0. */
+/* 1 + erf(x / sqrt 2) as erfc(-x / sqrt 2): no cancellation for x < 0. In long double, as the tail magnifies the rounding
+ * of its argument. */
 static double f_gelu(double x)
 {
-    return 0.5 * x * erfc(-x * HALF_ROOT_2);
+    static const long double half_root_2 = 0.707106781186547524400844362104849039L;
+    return (double)(0.5L * x * erfcl(-x * half_root_2));
 }
 
-/* (1 + tanh u) / 2 = sigmoid(2 u) */
+/* (1 + tanh u) / 2 = 1 / (1 + exp(-2 u)) */
 static double f_gelu_tanh(double x)
 {
-    return x * f_sigmoid(2 * ROOT_2_BY_PI * (x + 0.044715 * x * x * x));
+    static const long double root_8_by_pi = 1.595769121605730711759784239737527475L;
+    const long double u2 = root_8_by_pi * (x + 0.044715L * x * x * x);
+    return (double)(x / (1 + expl(-u2)));
 }
 
 /* A first guess good to 0.0012 (Winitzki's formula), then Halley's steps on erf, or on erfc where erf is flat. */
