@@ -14,6 +14,10 @@ static const struct {
     {"convolution", lower_convolution},
     {"attention", lower_attention},
     {"window", lower_window},
+    {"arg_reduce", lower_arg_reduce},
+    {"cumulative", lower_cumulative},
+    {"sort", lower_sort},
+    {"scatter", lower_scatter},
 };
 
 static LowerFamily *find_family(const char *kind)
