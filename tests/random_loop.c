@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
+ * C leaves the order in which arguments are evaluated open: where two of them draw numbers or emit, they are
+ * computed before, so that every compiler makes the same functions.
  * The generator keeps a pool of registers that are visible where it stands. A step adds one instruction (with whatever
  * makes its operands valid), a store, or a block of steps. All that is stored goes one after the other into the output.
  */
@@ -112,18 +114,47 @@ static Reg index_constant(Generator *g, int64_t value)
 
 static Reg value(Generator *g, LoopType type);
 
+/* Two and three operands of a type, in this order. */
+typedef struct Operands {
+    Reg a, b, c;
+} Operands;
+
+static Operands operands(Generator *g, LoopType type, uint32_t count)
+{
+    Operands o = {.a = value(g, type)};
+    if (count > 1)
+        o.b = value(g, type);
+    if (count > 2)
+        o.c = value(g, type);
+    return o;
+}
+
+static LoopType with_lanes(Generator *g, LoopKind kind)
+{
+    return loop_type(kind, some_lanes(g));
+}
+
+static LoopKind some_number(Generator *g)
+{
+    return below(g, 2) ? some_float(g) : some_integer(g);
+}
+
 /* An element index that leaves room for 64 lanes; constant or computed. */
 static Reg some_index(Generator *g)
 {
-    if (below(g, 3) == 0)
-        return loop_binary(g->f, LOOP_and, value(g, loop_type(LOOP_i64, 1)), index_constant(g, LARGEST_INDEX));
+    if (below(g, 3) == 0) {
+        const Reg a = value(g, loop_type(LOOP_i64, 1));
+        return loop_binary(g->f, LOOP_and, a, index_constant(g, LARGEST_INDEX));
+    }
     return index_constant(g, below(g, LARGEST_INDEX + 1));
 }
 
 static Reg some_count(Generator *g, uint32_t lanes)
 {
-    if (below(g, 3) == 0) /* from a size argument: unknown to compilers */
-        return loop_sub(g->f, loop_size(g->f, below(g, RANDOM_LOOP_SIZES)), index_constant(g, 3));
+    if (below(g, 3) == 0) { /* from a size argument: unknown to compilers */
+        const Reg size = loop_size(g->f, below(g, RANDOM_LOOP_SIZES));
+        return loop_sub(g->f, size, index_constant(g, 3));
+    }
     return index_constant(g, (int64_t)below(g, lanes + 4) - 2);
 }
 
@@ -146,8 +177,10 @@ static Reg load(Generator *g, LoopType type)
 {
     const Reg pointer = pointer_to(g, type.kind);
     switch (below(g, 3)) {
-    case 0:
-        return loop_load_lanes(g->f, type, pointer, some_index(g), some_count(g, type.lanes));
+    case 0: {
+        const Reg index = some_index(g);
+        return loop_load_lanes(g->f, type, pointer, index, some_count(g, type.lanes));
+    }
     case 1: {
         const Reg mask = loop_splat(g->f, index_constant(g, 63), type.lanes);
         const Reg indices = value(g, loop_type(LOOP_i64, type.lanes));
@@ -163,8 +196,8 @@ static Reg leaf(Generator *g, LoopType type)
     if (type.kind == LOOP_i1 && below(g, 3) == 0)
         return loop_int(g->f, type, below(g, 2));
     if (type.kind == LOOP_i1) {
-        const LoopType from = loop_type(below(g, 2) ? some_float(g) : some_integer(g), type.lanes);
-        return loop_compare(g->f, LOOP_less, value(g, from), value(g, from));
+        const Operands o = operands(g, loop_type(some_number(g), type.lanes), 2);
+        return loop_compare(g->f, LOOP_less, o.a, o.b);
     }
     if (type.lanes > 1 && below(g, 6) == 0)
         return loop_splat(g->f, value(g, loop_type(type.kind, 1)), type.lanes);
@@ -203,7 +236,8 @@ static Reg constant(Generator *g, LoopType type, double real)
 static Reg without_nan(Generator *g, Reg x, double instead)
 {
     const LoopType type = loop_type_of(g->f, x);
-    return loop_select(g->f, loop_compare(g->f, LOOP_equal, x, x), x, constant(g, type, instead));
+    const Reg ordered = loop_compare(g->f, LOOP_equal, x, x);
+    return loop_select(g->f, ordered, x, constant(g, type, instead));
 }
 
 /* A real that fits the integer kind, truncated. */
@@ -220,7 +254,7 @@ static Reg in_range(Generator *g, Reg x, LoopKind kind, bool is_signed)
 
 static Reg unary(Generator *g, LoopOp op)
 {
-    LoopType type = loop_type(some_float(g), some_lanes(g));
+    LoopType type = with_lanes(g, some_float(g));
     if (op == LOOP_not)
         type.kind = below(g, 3) ? some_integer(g) : LOOP_i1;
     else if (op == LOOP_neg && below(g, 2))
@@ -236,7 +270,7 @@ static LoopKind binary_kind(Generator *g, LoopOp op)
     case LOOP_mul:
     case LOOP_min:
     case LOOP_max:
-        return below(g, 2) ? some_float(g) : some_integer(g);
+        return some_number(g);
     case LOOP_div:
         return some_float(g);
     case LOOP_and:
@@ -250,7 +284,7 @@ static LoopKind binary_kind(Generator *g, LoopOp op)
 
 static Reg binary(Generator *g, LoopOp op)
 {
-    const LoopType type = loop_type(binary_kind(g, op), some_lanes(g));
+    const LoopType type = with_lanes(g, binary_kind(g, op));
     const Reg a = value(g, type);
     Reg b = value(g, type);
     const bool divides =
@@ -275,22 +309,24 @@ static Reg ternary(Generator *g, LoopOp op)
     if (op == LOOP_fma && !g->has_fma)
         return value(g, some_type(g));
     if (op == LOOP_fma) {
-        const LoopType type = loop_type(some_float(g), some_lanes(g));
-        return loop_fma(g->f, value(g, type), value(g, type), value(g, type));
+        const Operands o = operands(g, with_lanes(g, some_float(g)), 3);
+        return loop_fma(g->f, o.a, o.b, o.c);
     }
     const LoopType type = some_type(g);
     const Reg condition = value(g, loop_type(LOOP_i1, below(g, 3) ? type.lanes : 1));
-    return loop_select(g->f, condition, value(g, type), value(g, type));
+    const Operands o = operands(g, type, 2);
+    return loop_select(g->f, condition, o.a, o.b);
 }
 
 static Reg compare(Generator *g, LoopOp op)
 {
-    LoopType type = loop_type(below(g, 2) ? some_float(g) : some_integer(g), some_lanes(g));
+    LoopType type = with_lanes(g, some_number(g));
     if (op == LOOP_less_unsigned || op == LOOP_less_equal_unsigned)
         type.kind = some_integer(g);
     else if ((op == LOOP_equal || op == LOOP_not_equal) && below(g, 4) == 0)
         type.kind = LOOP_i1;
-    return loop_compare(g->f, op, value(g, type), value(g, type));
+    const Operands o = operands(g, type, 2);
+    return loop_compare(g->f, op, o.a, o.b);
 }
 
 /* An integer kind (or i1) narrower than `than`; i1 when there is none. */
@@ -302,7 +338,8 @@ static LoopKind narrower(Generator *g, LoopKind than)
 static Reg convert(Generator *g, LoopOp op)
 {
     const uint32_t lanes = some_lanes(g);
-    const LoopKind integer = some_integer(g), real = some_float(g);
+    const LoopKind integer = some_integer(g);
+    const LoopKind real = some_float(g);
     switch (op) {
     case LOOP_signed_to_float:
     case LOOP_unsigned_to_float:
@@ -315,8 +352,10 @@ static Reg convert(Generator *g, LoopOp op)
     case LOOP_sign_extend:
     case LOOP_zero_extend:
         return loop_convert(g->f, op, value(g, loop_type(narrower(g, integer), lanes)), integer);
-    case LOOP_truncate:
-        return loop_convert(g->f, op, value(g, loop_type(integer, lanes)), narrower(g, integer));
+    case LOOP_truncate: {
+        const Reg wide = value(g, loop_type(integer, lanes));
+        return loop_convert(g->f, op, wide, narrower(g, integer));
+    }
     case LOOP_float_extend:
         return loop_convert(g->f, op, value(g, loop_type(LOOP_f32, lanes)), LOOP_f64);
     case LOOP_float_truncate:
@@ -336,17 +375,22 @@ static Reg lanes_op(Generator *g, LoopOp op)
     const LoopType scalar = loop_type(type.kind, 1);
     if (op == LOOP_splat)
         return loop_splat(g->f, value(g, scalar), type.lanes);
-    if (op == LOOP_extract)
-        return loop_extract(g->f, value(g, type), below(g, type.lanes));
+    if (op == LOOP_extract) {
+        const Reg vector = value(g, type);
+        return loop_extract(g->f, vector, below(g, type.lanes));
+    }
     if (type.lanes == 1)
         return value(g, type);
-    if (op == LOOP_insert)
-        return loop_insert(g->f, value(g, type), value(g, scalar), below(g, type.lanes));
+    if (op == LOOP_insert) {
+        const Reg vector = value(g, type), inserted = value(g, scalar);
+        return loop_insert(g->f, vector, inserted, below(g, type.lanes));
+    }
     int8_t mask[64];
     const uint32_t result = some_lanes(g);
     for (uint32_t i = 0; i < result; i++)
         mask[i] = (int8_t)below(g, 2 * type.lanes);
-    return loop_shuffle(g->f, value(g, type), value(g, type), mask, result);
+    const Operands o = operands(g, type, 2);
+    return loop_shuffle(g->f, o.a, o.b, mask, result);
 }
 
 /* ---------------------------------------------------------------- stores ---- */
@@ -356,7 +400,8 @@ static void store(Generator *g, Reg reg)
 {
     LoopType type = loop_type_of(g->f, reg);
     if (type.kind == LOOP_i1) {
-        reg = loop_convert(g->f, below(g, 2) ? LOOP_zero_extend : LOOP_sign_extend, reg, some_integer(g));
+        const LoopOp op = below(g, 2) ? LOOP_zero_extend : LOOP_sign_extend;
+        reg = loop_convert(g->f, op, reg, some_integer(g));
         type = loop_type_of(g->f, reg);
     }
     if (is_float(type.kind))
@@ -379,10 +424,11 @@ static void store_local(Generator *g)
     Reg reg = value(g, type);
     if (is_float(type.kind))
         reg = without_nan(g, reg, NAN);
+    const Reg index = some_index(g);
     if (below(g, 2))
-        loop_store_lanes(g->f, g->local, some_index(g), reg, some_count(g, type.lanes));
+        loop_store_lanes(g->f, g->local, index, reg, some_count(g, type.lanes));
     else
-        loop_store(g->f, g->local, some_index(g), reg);
+        loop_store(g->f, g->local, index, reg);
 }
 
 static void move_bytes(Generator *g)
@@ -414,16 +460,19 @@ static void update_variables(Generator *g)
 
 static Reg some_condition(Generator *g)
 {
-    if (below(g, 2))
-        return loop_compare(g->f, LOOP_less, loop_size(g->f, 0), index_constant(g, below(g, 12)));
+    if (below(g, 2)) {
+        const Reg size = loop_size(g->f, 0);
+        return loop_compare(g->f, LOOP_less, size, index_constant(g, below(g, 12)));
+    }
     return value(g, loop_type(LOOP_i1, 1));
 }
 
 static void counted_loop(Generator *g, uint32_t count)
 {
-    const Reg to = below(g, 2) ? loop_binary(g->f, LOOP_and, loop_size(g->f, 0), index_constant(g, 3))
-                               : index_constant(g, below(g, 5));
-    keep(g, loop_for(g->f, index_constant(g, (int64_t)below(g, 3) - 1), to, index_constant(g, 1 + below(g, 2))));
+    const Reg size = loop_size(g->f, 0), three = index_constant(g, 3);
+    const Reg to = below(g, 2) ? loop_binary(g->f, LOOP_and, size, three) : index_constant(g, below(g, 5));
+    const Reg from = index_constant(g, (int64_t)below(g, 3) - 1);
+    keep(g, loop_for(g->f, from, to, index_constant(g, 1 + below(g, 2))));
     steps(g, count);
     update_variables(g);
     if (below(g, 3) == 0)
@@ -520,8 +569,8 @@ static void step(Generator *g)
     } else if (choice == 17 && g->variable_count < POOL) {
         g->variable[g->variable_count++] = loop_variable(g->f, value(g, some_type(g)));
     } else if (choice == 18 && below(g, 6) == 0) {
-        loop_return_if(g->f, loop_compare(g->f, LOOP_equal, loop_size(g->f, 1), index_constant(g, below(g, 8))),
-                       1 + (int32_t)below(g, 9));
+        const Reg size = loop_size(g->f, 1), other = index_constant(g, below(g, 8));
+        loop_return_if(g->f, loop_compare(g->f, LOOP_equal, size, other), (int32_t)other.id);
     } else if (g->depth < DEPTH_MAX) {
         block(g);
     }
@@ -553,13 +602,14 @@ static void launch_earlier(Generator *g, const LoopModule *module)
     buffer[RANDOM_LOOP_OUTPUT] = loop_pointer_add(g->f, buffer[RANDOM_LOOP_OUTPUT], index_constant(g, OUTPUT_HALF));
     for (uint32_t i = 0; i < RANDOM_LOOP_SIZES; i++)
         size[i] = loop_size(g->f, i);
+    const Reg extent = index_constant(g, below(g, 4));
     loop_launch(g->f, &(LoopLaunch){.function = callee,
                                     .buffer_count = RANDOM_LOOP_BUFFERS,
                                     .size_count = RANDOM_LOOP_SIZES,
                                     .buffer = buffer,
                                     .size = size,
-                                    .extent = index_constant(g, below(g, 4)),
-                                    .work = index_constant(g, 1000)});
+                                    .extent = extent,
+                                    .work = loop_size(g->f, 0)});
 }
 
 static void begin(Generator *g)
