@@ -30,7 +30,7 @@ void llvm_initialize(void)
     pthread_once(&once, initialize_backends);
 }
 
-Status llvm_machine_create(const Target *target, LLVMTargetMachineRef *machine, Diag *diag)
+Status llvm_machine_create(const Target *target, LLVMCodeGenOptLevel level, LLVMTargetMachineRef *machine, Diag *diag)
 {
     llvm_initialize();
     LLVMTargetRef backend;
@@ -40,8 +40,8 @@ Status llvm_machine_create(const Target *target, LLVMTargetMachineRef *machine, 
         LLVMDisposeMessage(text);
         return STATUS_UNSUPPORTED;
     }
-    *machine = LLVMCreateTargetMachine(backend, target->triple, target->llvm_cpu, target->llvm_features,
-                                       LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+    *machine = LLVMCreateTargetMachine(backend, target->triple, target->llvm_cpu, target->llvm_features, level,
+                                       LLVMRelocPIC, LLVMCodeModelDefault);
     if (!*machine)
         return diag_fail(diag, STATUS_FAILED, target->name, "LLVM gives no target machine");
     return STATUS_OK;
@@ -82,8 +82,8 @@ Status llvm_emit(const LoopModule *module, const LlvmOptions *options, LlvmForm 
     *code = (CodeBytes){0};
     LLVMTargetMachineRef machine;
     TRY(check_functions(module, options->target, diag));
-    TRY(llvm_machine_create(options->target, &machine, diag));
-    const FunctionRange all = {0, module->function_count};
+    TRY(llvm_machine_create(options->target, LLVMCodeGenLevelDefault, &machine, diag));
+    const FunctionRange all = {0, module->function_count, false};
     const Status status = compile_range(module, options, machine, all, form, code, diag);
     LLVMDisposeTargetMachine(machine);
     if (status != STATUS_OK)
@@ -93,8 +93,10 @@ Status llvm_emit(const LoopModule *module, const LlvmOptions *options, LlvmForm 
 
 /* ---- pieces ---- */
 
-/* A piece ends after this many instructions of loop IR or this many functions, whichever comes first. */
-enum { PIECE_INSTRUCTIONS = 6000, PIECE_FUNCTIONS = 50 };
+/* A piece ends after this many instructions of loop IR or this many functions, whichever comes first. An entry with
+ * many launches is a piece of its own: register allocation of such code takes time that grows faster than its length
+ * (26 s for 10,000 launches, 1 s without optimization). */
+enum { PIECE_INSTRUCTIONS = 6000, PIECE_FUNCTIONS = 50, MANY_LAUNCHES = 200 };
 
 typedef struct Pieces {
     const LoopModule *module;
@@ -114,37 +116,71 @@ typedef struct Worker {
     bool started;
 } Worker;
 
-static uint32_t piece_end(const LoopModule *module, uint32_t first)
+static bool is_long_entry(const LoopFunction *f)
+{
+    uint32_t launches = 0;
+    for (uint32_t i = 1; i < f->instr_count; i++)
+        launches += f->instr[i].op == LOOP_launch;
+    return launches > MANY_LAUNCHES && llvm_is_baseline(f);
+}
+
+static FunctionRange next_piece(const LoopModule *module, uint32_t first)
 {
     uint32_t end = first;
     uint64_t instructions = 0;
-    while (end < module->function_count && end - first < PIECE_FUNCTIONS && instructions < PIECE_INSTRUCTIONS)
+    while (end < module->function_count && end - first < PIECE_FUNCTIONS && instructions < PIECE_INSTRUCTIONS) {
+        if (is_long_entry(module->function[end]))
+            return end == first ? (FunctionRange){first, first + 1, true} : (FunctionRange){first, end, false};
         instructions += module->function[end++]->instr_count;
-    return end;
+    }
+    return (FunctionRange){first, end, false};
 }
 
 static void cut(Pieces *pieces)
 {
     for (uint32_t first = 0; first < pieces->module->function_count;) {
-        const uint32_t end = piece_end(pieces->module, first);
-        pieces->range[pieces->count++] = (FunctionRange){first, end};
-        first = end;
+        const FunctionRange piece = next_piece(pieces->module, first);
+        pieces->range[pieces->count++] = piece;
+        first = piece.end;
     }
+}
+
+typedef struct Machines {
+    LLVMTargetMachineRef full, quick;
+} Machines;
+
+static Status compile_piece(Pieces *pieces, const Machines *machines, uint32_t piece, Diag *diag)
+{
+    const FunctionRange range = pieces->range[piece];
+    return compile_range(pieces->module, pieces->options, range.quick ? machines->quick : machines->full, range,
+                         LLVM_FORM_OBJECT, &pieces->object[piece], diag);
+}
+
+static Status create_machines(const Target *target, Machines *machines, Diag *diag)
+{
+    TRY(llvm_machine_create(target, LLVMCodeGenLevelDefault, &machines->full, diag));
+    return llvm_machine_create(target, LLVMCodeGenLevelNone, &machines->quick, diag);
+}
+
+static void dispose_machines(Machines *machines)
+{
+    if (machines->full)
+        LLVMDisposeTargetMachine(machines->full);
+    if (machines->quick)
+        LLVMDisposeTargetMachine(machines->quick);
 }
 
 static Status compile_pieces(Pieces *pieces, Diag *diag)
 {
-    LLVMTargetMachineRef machine;
-    TRY(llvm_machine_create(pieces->options->target, &machine, diag));
-    Status status = STATUS_OK;
+    Machines machines = {0};
+    Status status = create_machines(pieces->options->target, &machines, diag);
     while (status == STATUS_OK && !atomic_load(&pieces->failed)) {
         const uint32_t i = atomic_fetch_add(&pieces->next, 1);
         if (i >= pieces->count)
             break;
-        status = compile_range(pieces->module, pieces->options, machine, pieces->range[i], LLVM_FORM_OBJECT,
-                               &pieces->object[i], diag);
+        status = compile_piece(pieces, &machines, i, diag);
     }
-    LLVMDisposeTargetMachine(machine);
+    dispose_machines(&machines);
     if (status != STATUS_OK)
         atomic_store(&pieces->failed, true);
     return status;

@@ -9,13 +9,14 @@
 
 typedef struct FunctionRange {
     uint32_t first, end;
+    bool quick; /* compile it without optimization: long straight code that runs once a call */
 } FunctionRange;
 
 /* Knows of all backends, once a process, thread safe. */
 void llvm_initialize(void);
 
 /* A target machine; dispose it with LLVMDisposeTargetMachine. */
-Status llvm_machine_create(const Target *target, LLVMTargetMachineRef *machine, Diag *diag);
+Status llvm_machine_create(const Target *target, LLVMCodeGenOptLevel level, LLVMTargetMachineRef *machine, Diag *diag);
 
 /* Functions of the range as one LLVM module in the form asked; others are declared where they are used. */
 Status compile_range(const LoopModule *loops, const LlvmOptions *options, LLVMTargetMachineRef machine,

@@ -15,7 +15,8 @@
 /* Loop IR is written as it should run, so nothing is unrolled or vectorized here. mem2reg: variables. early-cse: index
  * arithmetic that authors wrote twice. licm: what doesn't change in a loop. The rest (strength reduction, addressing
  * modes, scheduling, registers) is the code generator's. */
-static const char passes[] = "function(mem2reg,early-cse,simplifycfg,loop-mssa(licm),early-cse)";
+static const char quick_passes[] = "function(mem2reg)";
+static const char full_passes[] = "function(mem2reg,early-cse,simplifycfg,loop-mssa(licm),early-cse)";
 
 static void set_string_attribute(ModuleEmitter *module, LLVMValueRef function, const char *key, const char *value)
 {
@@ -173,7 +174,7 @@ static Status check_module(ModuleEmitter *module)
     return broken ? STATUS_FAILED : STATUS_OK;
 }
 
-static Status run_passes(ModuleEmitter *module, LLVMTargetMachineRef machine)
+static Status run_passes(ModuleEmitter *module, const char *passes, LLVMTargetMachineRef machine)
 {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef error = LLVMRunPasses(module->module, passes, machine, options);
@@ -251,7 +252,7 @@ static Status emit_optimize_write(ModuleEmitter *module, LLVMTargetMachineRef ma
 #else
     (void)check_module;
 #endif
-    TRY(run_passes(module, machine));
+    TRY(run_passes(module, range.quick ? quick_passes : full_passes, machine));
     return write_form(module, machine, form, code);
 }
 

@@ -40,7 +40,8 @@ LLVMValueRef emit_constant(FunctionEmitter *e, const LoopInstr *instr)
     LLVMTypeRef scalar = e->module->kind[instr->type.kind];
     switch (instr->op) {
     case LOOP_const_int:
-        return splat_constant(LLVMConstInt(scalar, (uint64_t)instr->immediate, instr->type.kind != LOOP_i1), instr->type.lanes);
+        return splat_constant(LLVMConstInt(scalar, (uint64_t)instr->immediate, instr->type.kind != LOOP_i1),
+                              instr->type.lanes);
     case LOOP_const_real:
         return splat_constant(LLVMConstReal(scalar, instr->real), instr->type.lanes);
     default:

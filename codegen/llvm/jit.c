@@ -73,7 +73,7 @@ static Status define_runtime(LlvmJit *jit, Diag *diag)
 static Status create_session(LlvmJit *jit, Diag *diag)
 {
     LLVMTargetMachineRef machine;
-    TRY(llvm_machine_create(&jit->target, &machine, diag));
+    TRY(llvm_machine_create(&jit->target, LLVMCodeGenLevelDefault, &machine, diag));
     LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
     /* Takes the machine. */
     LLVMOrcJITTargetMachineBuilderRef target = LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(machine);
