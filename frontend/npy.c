@@ -11,19 +11,20 @@ enum { PREFIX_1 = 10, PREFIX_2 = 12, HEADER_LIMIT = 1 << 16, ALIGNMENT = 64 };
 
 /* dtype of each element type. */
 static const char *const descr_of[ELEMENT_COUNT] = {
-    [ELEMENT_bool] = "|b1",       [ELEMENT_u8] = "|u1",         [ELEMENT_u16] = "<u2",    [ELEMENT_u32] = "<u4",
-    [ELEMENT_u64] = "<u8",        [ELEMENT_i8] = "|i1",         [ELEMENT_i16] = "<i2",    [ELEMENT_i32] = "<i4",
-    [ELEMENT_i64] = "<i8",        [ELEMENT_f16] = "<f2",        [ELEMENT_f32] = "<f4",    [ELEMENT_f64] = "<f8",
-    [ELEMENT_bf16] = "<u2",       [ELEMENT_c64] = "<c8",        [ELEMENT_f8e4m3fn] = "|u1", [ELEMENT_f8e4m3fnuz] = "|u1",
-    [ELEMENT_f8e5m2] = "|u1",     [ELEMENT_f8e5m2fnuz] = "|u1", [ELEMENT_f8e8m0] = "|u1", [ELEMENT_f4e2m1] = "|u1",
-    [ELEMENT_i4] = "|i1",         [ELEMENT_u4] = "|u1",         [ELEMENT_i2] = "|i1",     [ELEMENT_u2] = "|u1",
+    [ELEMENT_bool] = "|b1",   [ELEMENT_u8] = "|u1",         [ELEMENT_u16] = "<u2",      [ELEMENT_u32] = "<u4",
+    [ELEMENT_u64] = "<u8",    [ELEMENT_i8] = "|i1",         [ELEMENT_i16] = "<i2",      [ELEMENT_i32] = "<i4",
+    [ELEMENT_i64] = "<i8",    [ELEMENT_f16] = "<f2",        [ELEMENT_f32] = "<f4",      [ELEMENT_f64] = "<f8",
+    [ELEMENT_bf16] = "<u2",   [ELEMENT_c64] = "<c8",        [ELEMENT_f8e4m3fn] = "|u1", [ELEMENT_f8e4m3fnuz] = "|u1",
+    [ELEMENT_f8e5m2] = "|u1", [ELEMENT_f8e5m2fnuz] = "|u1", [ELEMENT_f8e8m0] = "|u1",   [ELEMENT_f4e2m1] = "|u1",
+    [ELEMENT_i4] = "|i1",     [ELEMENT_u4] = "|u1",         [ELEMENT_i2] = "|i1",       [ELEMENT_u2] = "|u1",
 };
 
 /* NumPy's own types come first in the enumeration, so the first match is the plain one. */
 static bool element_of(const char *descr, ElementType *element)
 {
     for (uint32_t i = 0; i < ELEMENT_COUNT; i++)
-        if (strcmp(descr_of[i], descr) == 0 || (descr_of[i][0] == '|' && descr[0] == '<' && strcmp(descr_of[i] + 1, descr + 1) == 0)) {
+        if (strcmp(descr_of[i], descr) == 0 ||
+            (descr_of[i][0] == '|' && descr[0] == '<' && strcmp(descr_of[i] + 1, descr + 1) == 0)) {
             *element = (ElementType)i;
             return true;
         }
@@ -135,7 +136,8 @@ static Status find_header(const char *name, const unsigned char *bytes, size_t l
     return STATUS_OK;
 }
 
-static Status choose_element(const char *name, const Header *header, ElementType wanted, ElementType *element, Diag *diag)
+static Status choose_element(const char *name, const Header *header, ElementType wanted, ElementType *element,
+                             Diag *diag)
 {
     if (!element_of(header->descr, element))
         return diag_fail(diag, STATUS_UNSUPPORTED, name, "dtype '%s' isn't supported", header->descr);
@@ -161,8 +163,8 @@ static int64_t count_elements(const Header *header)
     return count;
 }
 
-Status npy_parse(const char *name, const void *bytes, size_t length, ElementType element, HostArray *array, Arena *arena,
-                 Diag *diag)
+Status npy_parse(const char *name, const void *bytes, size_t length, ElementType element, HostArray *array,
+                 Arena *arena, Diag *diag)
 {
     Header header;
     TRY(find_header(name, bytes, length, &header, diag));
@@ -188,7 +190,8 @@ static Status read_file(const char *path, unsigned char **bytes, size_t *length,
     if (fseek(file, 0, SEEK_END) == 0)
         size = ftell(file);
     *bytes = size < 0 ? NULL : arena_alloc(arena, (size_t)size + 1);
-    const bool done = *bytes != NULL && fseek(file, 0, SEEK_SET) == 0 && fread(*bytes, 1, (size_t)size, file) == (size_t)size;
+    const bool done =
+        *bytes != NULL && fseek(file, 0, SEEK_SET) == 0 && fread(*bytes, 1, (size_t)size, file) == (size_t)size;
     fclose(file);
     *length = (size_t)size;
     return done ? STATUS_OK : diag_fail(diag, STATUS_IO, path, "can't be read");

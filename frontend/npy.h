@@ -12,8 +12,8 @@ Status npy_read(const char *path, HostArray *array, Arena *arena, Diag *diag);
 /* Reads an array that is known to have elements of that type; another dtype than its own is an error. */
 Status npy_read_as(const char *path, ElementType element, HostArray *array, Arena *arena, Diag *diag);
 /* The same from memory; `name` is for messages. element ELEMENT_COUNT: whatever the file has. Untrusted input. */
-Status npy_parse(const char *name, const void *bytes, size_t length, ElementType element, HostArray *array, Arena *arena,
-                 Diag *diag);
+Status npy_parse(const char *name, const void *bytes, size_t length, ElementType element, HostArray *array,
+                 Arena *arena, Diag *diag);
 
 /* Writes format 1.0. */
 Status npy_write(const char *path, const HostArray *array, Diag *diag);

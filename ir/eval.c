@@ -81,7 +81,8 @@ static bool collect_symbols(EvalRun *run, Dim dim, uint32_t **list, uint32_t *co
 static const DimUse *dim_use(EvalRun *run, Dim dim)
 {
     const uint32_t id = dim.expression;
-    if (id >= run->use_capacity && !vec_reserve(&run->arena, (void **)&run->use, &run->use_capacity, id + 1, sizeof(DimUse)))
+    if (id >= run->use_capacity &&
+        !vec_reserve(&run->arena, (void **)&run->use, &run->use_capacity, id + 1, sizeof(DimUse)))
         return NULL;
     DimUse *use = &run->use[id];
     if (use->is_known)
@@ -106,7 +107,8 @@ Status eval_dim(const EvalContext *c, Dim dim, int64_t *value)
         return eval_out_of_memory(c);
     for (uint32_t i = 0; i < use->count; i++)
         if (c->symbol[use->symbol[i]] == UNBOUND_SYMBOL)
-            return eval_fail(c, STATUS_INVALID, "symbol %s has no value here", c->run->module->symbol[use->symbol[i]].name);
+            return eval_fail(c, STATUS_INVALID, "symbol %s has no value here",
+                             c->run->module->symbol[use->symbol[i]].name);
     *value = dim_evaluate(c->run->module, dim, c->symbol);
     return STATUS_OK;
 }
@@ -213,7 +215,8 @@ static Status check_kind(const EvalContext *c, uint32_t index, Type type, const 
         return eval_fail(c, STATUS_INVALID, "input %u (%s) has elements %s, %s are due", index, name,
                          element_info[input->element].name, element_info[type.element].name);
     if (input->rank != type.rank)
-        return eval_fail(c, STATUS_INVALID, "input %u (%s) has %u axes, %u are due", index, name, input->rank, type.rank);
+        return eval_fail(c, STATUS_INVALID, "input %u (%s) has %u axes, %u are due", index, name, input->rank,
+                         type.rank);
     return size_is_sane(input) ? STATUS_OK : eval_fail(c, STATUS_INVALID, "input %u (%s) is too large", index, name);
 }
 
@@ -386,13 +389,14 @@ static Status run_graph(EvalRun *run, const Graph *graph, const int64_t *symbol,
     GraphRun graph_run = {.values = &values, .results = arena};
     EvalContext c = {.run = run, .graph = graph, .depth = depth};
     c.symbol = copy_symbols(run, symbol, &values);
-    const Status status = c.symbol == NULL ? eval_out_of_memory(&c) : run_nodes(&c, &graph_run, input, input_count, result);
+    const Status status =
+        c.symbol == NULL ? eval_out_of_memory(&c) : run_nodes(&c, &graph_run, input, input_count, result);
     arena_release(&values);
     return status;
 }
 
-Status eval_graph(const EvalContext *c, const Graph *graph, const HostArray *input, uint32_t input_count, HostArray *result,
-                  Arena *arena)
+Status eval_graph(const EvalContext *c, const Graph *graph, const HostArray *input, uint32_t input_count,
+                  HostArray *result, Arena *arena)
 {
     if (c->depth >= EVAL_DEPTH_LIMIT)
         return eval_fail(c, STATUS_UNSUPPORTED, "graphs are nested more than %d deep", EVAL_DEPTH_LIMIT);
@@ -428,12 +432,16 @@ static Status check_operands(const EvalContext *c)
     return STATUS_OK;
 }
 
-Status node_evaluate(const Graph *graph, NodeId node, const HostArray *operand, HostArray *result, const int64_t *symbol,
-                     Arena *arena, Diag *diag)
+Status node_evaluate(const Graph *graph, NodeId node, const HostArray *operand, HostArray *result,
+                     const int64_t *symbol, Arena *arena, Diag *diag)
 {
     EvalRun run;
     run_init(&run, graph, diag);
-    EvalContext c = {.run = &run, .graph = graph, .node = graph_node(graph, node), .operand = operand, .result = result,
+    EvalContext c = {.run = &run,
+                     .graph = graph,
+                     .node = graph_node(graph, node),
+                     .operand = operand,
+                     .result = result,
                      .arena = arena};
     c.symbol = copy_symbols(&run, symbol, &run.arena);
     Status status = c.symbol == NULL ? eval_out_of_memory(&c) : check_operands(&c);

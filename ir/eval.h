@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Inside of the interpreter: what an eval rule gets and may call. One rule for each name in the `eval` column of ops.def;
- * a rule that is missing is a link error.
+ * Inside of the interpreter: what an eval rule gets and may call. One rule for each name in the `eval` column of
+ * ops.def; a rule that is missing is a link error.
  *
  * Before a rule runs, its operands and results are known in full: the dimensions of a result come from its type and the
  * symbols, its data is zeroed memory. Rules of control flow, `constant` and `parameter` set result data themselves.
- * Whatever symbols decide (slice bounds, padding, indices) is checked by the rule: no value of a symbol and no input reads
- * or writes beyond an array. */
+ * Whatever symbols decide (slice bounds, padding, indices) is checked by the rule: no value of a symbol and no input
+ * reads or writes beyond an array. */
 #ifndef ADZE_IR_EVAL_H
 #define ADZE_IR_EVAL_H
 
@@ -22,8 +22,8 @@ typedef struct DimUse {
 typedef struct EvalRun {
     Module *module;
     Diag *diag;
-    Arena arena;  /* of uses */
-    DimUse *use;  /* indexed by expression id */
+    Arena arena; /* of uses */
+    DimUse *use; /* indexed by expression id */
     uint32_t use_count, use_capacity;
 } EvalRun;
 
@@ -63,8 +63,8 @@ Status eval_allocate(const EvalContext *c, HostArray *array, Arena *arena);
 /* Scratch memory of count elements of `size` bytes, NULL (and a message) when there is none. */
 void *eval_scratch(const EvalContext *c, int64_t count, size_t size);
 /* Runs a region or graph on arrays; results go to `arena`. The symbols of c hold in it; what it binds stays inside. */
-Status eval_graph(const EvalContext *c, const Graph *graph, const HostArray *input, uint32_t input_count, HostArray *result,
-                  Arena *arena);
+Status eval_graph(const EvalContext *c, const Graph *graph, const HostArray *input, uint32_t input_count,
+                  HostArray *result, Arena *arena);
 /* Binds one symbol, checking its range. */
 Status eval_bind(const EvalContext *c, uint32_t symbol, int64_t value);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Complex elements in the interpreter: the pointwise ops that have a complex form. Computed in f64, each part rounded once. */
+ * Complex elements in the interpreter: the pointwise ops that have a complex form. Computed in f64, each part rounded
+ * once. */
 #include "ir/eval.h"
 
 typedef struct Complex {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Eval rules of contractions: dot, packed_dot, attention. Products of floats accumulate in f64 in order of the contracted
- * index, integers wrap; each result is rounded once. */
+ * Eval rules of contractions: dot, packed_dot, attention. Products of floats accumulate in f64 in order of the
+ * contracted index, integers wrap; each result is rounded once. */
 #include "ir/eval_contract.h"
 
 #include <math.h>
@@ -44,7 +44,8 @@ void numbers_clear(const Numbers *numbers, int64_t count)
     memset(numbers->real != NULL ? (void *)numbers->real : (void *)numbers->integer, 0, (size_t)count * sizeof(double));
 }
 
-void numbers_accumulate(const Numbers *sum, const Numbers *x, int64_t at, const Numbers *row, int64_t start, int64_t count)
+void numbers_accumulate(const Numbers *sum, const Numbers *x, int64_t at, const Numbers *row, int64_t start,
+                        int64_t count)
 {
     if (sum->real != NULL) {
         double *to = sum->real;
@@ -201,8 +202,8 @@ static bool read_packed_shape(const EvalContext *c, PackedShape *shape)
 }
 
 /* One row of the result from row number `row` of x and the panels starting at `panel`. */
-static void packed_row(const EvalContext *c, const PackedShape *shape, const Numbers *x, const Numbers *w, const Numbers *sum,
-                       int64_t row, int64_t panel)
+static void packed_row(const EvalContext *c, const PackedShape *shape, const Numbers *x, const Numbers *w,
+                       const Numbers *sum, int64_t row, int64_t panel)
 {
     for (int64_t column = 0; column < shape->columns; column += shape->width) {
         const int64_t left = shape->columns - column, count = left < shape->width ? left : shape->width;
@@ -276,8 +277,13 @@ static Status read_attention(const EvalContext *c, Attention *a)
         k->dim[1] != v->dim[1] || k->dim[2] != v->dim[2] || q->dim[3] != k->dim[3] || k->dim[1] == 0 ||
         q->dim[1] % k->dim[1] != 0)
         return eval_fail(c, STATUS_INVALID, "q, k and v don't fit each other");
-    *a = (Attention){.heads = q->dim[1], .groups = k->dim[1], .queries = q->dim[2], .keys = k->dim[2], .depth = q->dim[3],
-                     .width = v->dim[3], .scale = node_real(c->node, ATTR_scale),
+    *a = (Attention){.heads = q->dim[1],
+                     .groups = k->dim[1],
+                     .queries = q->dim[2],
+                     .keys = k->dim[2],
+                     .depth = q->dim[3],
+                     .width = v->dim[3],
+                     .scale = node_real(c->node, ATTR_scale),
                      .causal = node_integer(c->node, ATTR_causal) != 0};
     TRY(read_mask(c, (const int64_t[]){q->dim[0], a->heads, a->queries, a->keys}, a));
     a->q = load_all_doubles(c, q);
@@ -313,8 +319,7 @@ static void attention_row(const EvalContext *c, const Attention *a, int64_t batc
     const int64_t group = batch * a->groups + head / (a->heads / a->groups);
     const double *v = a->v + group * a->keys * a->width;
     const int64_t mask = batch * a->mask_stride[0] + head * a->mask_stride[1] + query * a->mask_stride[2];
-    const double largest =
-        attention_scores(a, a->q + row * a->depth, a->k + group * a->keys * a->depth, query, mask);
+    const double largest = attention_scores(a, a->q + row * a->depth, a->k + group * a->keys * a->depth, query, mask);
     double total = 0;
     memset(a->sum, 0, (size_t)a->width * sizeof *a->sum);
     for (int64_t t = 0; t < a->keys && largest != -(double)INFINITY; t++) {

@@ -18,7 +18,8 @@ Status numbers_allocate(const EvalContext *c, bool real, int64_t count, Numbers 
 Status numbers_load(const EvalContext *c, bool real, const HostArray *array, Numbers *numbers);
 void numbers_clear(const Numbers *numbers, int64_t count);
 /* sum[i] += x[at] * row[start + i] for i in 0 … count - 1. */
-void numbers_accumulate(const Numbers *sum, const Numbers *x, int64_t at, const Numbers *row, int64_t start, int64_t count);
+void numbers_accumulate(const Numbers *sum, const Numbers *x, int64_t at, const Numbers *row, int64_t start,
+                        int64_t count);
 /* Rounds count numbers to elements start, start + 1 … of the array. */
 void numbers_store(const Numbers *numbers, const HostArray *array, int64_t start, int64_t count);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Eval rules of nodes with regions. A region is a graph run on arrays. Loops keep what is carried in two arenas in turn,
- * one of this step and one of the last, so that memory doesn't grow with the number of steps. */
+ * Eval rules of nodes with regions. A region is a graph run on arrays. Loops keep what is carried in two arenas in
+ * turn, one of this step and one of the last, so that memory doesn't grow with the number of steps. */
 #include "ir/eval.h"
 
 #include <string.h>
@@ -20,7 +20,8 @@ static Status read_count(const EvalContext *c, AttrKey key, uint32_t limit, uint
 {
     const int64_t value = node_integer(c->node, key);
     if (value < 0 || value > limit)
-        return eval_fail(c, STATUS_INVALID, "%s is %lld, at most %u is due", attr_info[key].name, (long long)value, limit);
+        return eval_fail(c, STATUS_INVALID, "%s is %lld, at most %u is due", attr_info[key].name, (long long)value,
+                         limit);
     *count = (uint32_t)value;
     return STATUS_OK;
 }
@@ -63,14 +64,15 @@ Status eval_if(EvalContext *c)
 /* ---- loops ---- */
 
 typedef struct Loop {
-    HostArray *state;      /* what the body gets: carried, then the rest */
-    HostArray *next;       /* what the body gives */
+    HostArray *state; /* what the body gets: carried, then the rest */
+    HostArray *next;  /* what the body gives */
     uint32_t carry_count;
-    Arena arena[2];        /* of the steps, in turn */
+    Arena arena[2]; /* of the steps, in turn */
     uint32_t turn;
 } Loop;
 
-static Status loop_begin(const EvalContext *c, uint32_t carry_count, uint32_t state_count, uint32_t next_count, Loop *loop)
+static Status loop_begin(const EvalContext *c, uint32_t carry_count, uint32_t state_count, uint32_t next_count,
+                         Loop *loop)
 {
     *loop = (Loop){.carry_count = carry_count};
     arena_init(&loop->arena[0]);

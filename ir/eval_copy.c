@@ -95,7 +95,8 @@ static void copy_row(int64_t count, size_t bytes, char *to, int64_t to_stride, c
     }
 }
 
-/* The outer axis (below last) along which the source is contiguous while the last axis isn't; rank when there is none. */
+/* The outer axis (below last) along which the source is contiguous while the last axis isn't; rank when there is none.
+ */
 static uint32_t transposed_axis(const CopyPlan *plan)
 {
     const uint32_t last = plan->rank - 1;

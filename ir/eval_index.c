@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Eval rules that read or write at places indices name: gather, scatter, take_along, put_along.
- * A lookup picks a window of the array (all axes that are neither indexed nor batch axes); windows move by strided copies. */
+ * A lookup picks a window of the array (all axes that are neither indexed nor batch axes); windows move by strided
+ * copies. */
 #include "ir/eval.h"
 
 #include <string.h>
@@ -60,16 +61,16 @@ static Status resolve_index(const EvalContext *c, IndexMode mode, int64_t size, 
 
 typedef struct Lookups {
     IndexMode mode;
-    uint32_t index_count;          /* indices of one lookup */
-    const int64_t *axis;           /* index_count of them */
+    uint32_t index_count; /* indices of one lookup */
+    const int64_t *axis;  /* index_count of them */
     uint32_t batch_count;
-    int64_t stride[MAX_RANK];      /* of x, in bytes */
+    int64_t stride[MAX_RANK]; /* of x, in bytes */
     int64_t batch_dim[MAX_RANK];
-    int64_t batches, per_batch;    /* lookups of one batch */
+    int64_t batches, per_batch; /* lookups of one batch */
     int64_t window_bytes;
-    CopyPlan read, write;          /* window of x to dense memory, and back */
-    const int64_t *index;          /* all indices */
-    void *window;                  /* room for one, when updates are combined */
+    CopyPlan read, write; /* window of x to dense memory, and back */
+    const int64_t *index; /* all indices */
+    void *window;         /* room for one, when updates are combined */
 } Lookups;
 
 static bool is_indexed(const Lookups *l, uint32_t axis)
@@ -103,7 +104,8 @@ static void plan_windows(Lookups *l, const HostArray *x)
 /* indices: [batch…, lookups…, index_count] */
 static Status count_lookups(const EvalContext *c, Lookups *l, const HostArray *x, const HostArray *indices)
 {
-    if (indices->rank < l->batch_count + 1 || indices->dim[indices->rank - 1] != l->index_count || x->rank < l->batch_count)
+    if (indices->rank < l->batch_count + 1 || indices->dim[indices->rank - 1] != l->index_count ||
+        x->rank < l->batch_count)
         return eval_fail(c, STATUS_INVALID, "indices have the wrong shape");
     for (uint32_t i = 0; i < l->index_count; i++)
         if (l->axis[i] < l->batch_count || l->axis[i] >= x->rank)
@@ -280,8 +282,8 @@ static Status read_along(const EvalContext *c, Along *along)
 }
 
 /* Byte offset in x of the element that indices name at `position`. */
-static Status find_element(const EvalContext *c, const Along *along, const int64_t *position, int64_t at, int64_t *offset,
-                           bool *skipped)
+static Status find_element(const EvalContext *c, const Along *along, const int64_t *position, int64_t at,
+                           int64_t *offset, bool *skipped)
 {
     const HostArray *x = &c->operand[0];
     int64_t index = along->index[at];

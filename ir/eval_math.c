@@ -54,8 +54,8 @@ static double f_softplus(double x)
     return isnan(x) ? x : fmax(x, 0) + log1p(exp(-fabs(x)));
 }
 
-/* 1 + erf(x / sqrt 2) as erfc(-x / sqrt 2): no cancellation for x < 0. In long double, as the tail magnifies the rounding
- * of its argument. */
+/* 1 + erf(x / sqrt 2) as erfc(-x / sqrt 2): no cancellation for x < 0. In long double, as the tail magnifies the
+ * rounding of its argument. */
 static double f_gelu(double x)
 {
     static const long double half_root_2 = 0.707106781186547524400844362104849039L;
@@ -99,7 +99,8 @@ static double f_lgamma(double x)
 /* digamma(x) = log x - 1/2x - sum B_2k / (2k x^2k) for large x. In long double, as the terms cancel. */
 static long double digamma_series(long double x)
 {
-    static const long double term[] = {1.0L / 12, -1.0L / 120, 1.0L / 252, -1.0L / 240, 1.0L / 132, -691.0L / 32760, 1.0L / 12};
+    static const long double term[] = {1.0L / 12,  -1.0L / 120,     1.0L / 252, -1.0L / 240,
+                                       1.0L / 132, -691.0L / 32760, 1.0L / 12};
     const long double y = 1 / (x * x);
     long double sum = 0;
     for (int i = (int)(sizeof term / sizeof *term) - 1; i >= 0; i--)
@@ -134,17 +135,47 @@ static double f_digamma(double x)
 DoubleFunction *math_function(OpKind op)
 {
     static DoubleFunction *const function[OP_COUNT] = {
-        [OP_neg] = f_neg,         [OP_abs] = fabs,         [OP_sign] = f_sign,       [OP_floor] = floor,
-        [OP_ceil] = ceil,         [OP_trunc] = trunc,      [OP_round] = rint,        [OP_sqrt] = sqrt,
-        [OP_rsqrt] = f_rsqrt,     [OP_cbrt] = cbrt,        [OP_reciprocal] = f_reciprocal,
-        [OP_exp] = exp,           [OP_exp2] = exp2,        [OP_expm1] = expm1,       [OP_log] = log,
-        [OP_log2] = log2,         [OP_log10] = log10,      [OP_log1p] = log1p,       [OP_sin] = sin,
-        [OP_cos] = cos,           [OP_tan] = tan,          [OP_asin] = asin,         [OP_acos] = acos,
-        [OP_atan] = atan,         [OP_sinh] = sinh,        [OP_cosh] = cosh,         [OP_tanh] = tanh,
-        [OP_asinh] = asinh,       [OP_acosh] = acosh,      [OP_atanh] = atanh,       [OP_erf] = erf,
-        [OP_erfinv] = f_erfinv,   [OP_lgamma] = f_lgamma,  [OP_digamma] = f_digamma, [OP_sigmoid] = f_sigmoid,
-        [OP_silu] = f_silu,       [OP_softplus] = f_softplus, [OP_gelu] = f_gelu,    [OP_gelu_tanh] = f_gelu_tanh,
-        [OP_is_nan] = f_is_nan,   [OP_is_inf] = f_is_inf,
+        [OP_neg] = f_neg,
+        [OP_abs] = fabs,
+        [OP_sign] = f_sign,
+        [OP_floor] = floor,
+        [OP_ceil] = ceil,
+        [OP_trunc] = trunc,
+        [OP_round] = rint,
+        [OP_sqrt] = sqrt,
+        [OP_rsqrt] = f_rsqrt,
+        [OP_cbrt] = cbrt,
+        [OP_reciprocal] = f_reciprocal,
+        [OP_exp] = exp,
+        [OP_exp2] = exp2,
+        [OP_expm1] = expm1,
+        [OP_log] = log,
+        [OP_log2] = log2,
+        [OP_log10] = log10,
+        [OP_log1p] = log1p,
+        [OP_sin] = sin,
+        [OP_cos] = cos,
+        [OP_tan] = tan,
+        [OP_asin] = asin,
+        [OP_acos] = acos,
+        [OP_atan] = atan,
+        [OP_sinh] = sinh,
+        [OP_cosh] = cosh,
+        [OP_tanh] = tanh,
+        [OP_asinh] = asinh,
+        [OP_acosh] = acosh,
+        [OP_atanh] = atanh,
+        [OP_erf] = erf,
+        [OP_erfinv] = f_erfinv,
+        [OP_lgamma] = f_lgamma,
+        [OP_digamma] = f_digamma,
+        [OP_sigmoid] = f_sigmoid,
+        [OP_silu] = f_silu,
+        [OP_softplus] = f_softplus,
+        [OP_gelu] = f_gelu,
+        [OP_gelu_tanh] = f_gelu_tanh,
+        [OP_is_nan] = f_is_nan,
+        [OP_is_inf] = f_is_inf,
     };
     return function[op];
 }

@@ -7,7 +7,8 @@
 
 typedef double DoubleFunction(double x);
 
-/* NULL for ops that aren't one. Errors stay within 2 ULP of f64, near zeros of lgamma and digamma within 1e-15 absolute. */
+/* NULL for ops that aren't one. Errors stay within 2 ULP of f64, near zeros of lgamma and digamma within 1e-15
+ * absolute. */
 DoubleFunction *math_function(OpKind op);
 
 #endif

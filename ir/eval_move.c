@@ -94,7 +94,8 @@ Status eval_reshape(EvalContext *c)
 {
     const int64_t from = host_array_size(&c->operand[0]), to = host_array_size(c->result);
     if (from != to)
-        return eval_fail(c, STATUS_INVALID, "%lld elements can't be reshaped into %lld", (long long)from, (long long)to);
+        return eval_fail(c, STATUS_INVALID, "%lld elements can't be reshaped into %lld", (long long)from,
+                         (long long)to);
     memcpy(c->result->data, c->operand[0].data, host_array_bytes(c->result));
     return STATUS_OK;
 }
@@ -165,7 +166,8 @@ Status eval_reverse(EvalContext *c)
     memcpy(plan.from_stride, plan.to_stride, sizeof plan.from_stride);
     for (uint32_t i = 0; i < count; i++) {
         if (axis[i] < 0 || axis[i] >= plan.rank || plan.from_stride[axis[i]] < 0)
-            return eval_fail(c, STATUS_INVALID, "axis %lld is no axis of the array, or named twice", (long long)axis[i]);
+            return eval_fail(c, STATUS_INVALID, "axis %lld is no axis of the array, or named twice",
+                             (long long)axis[i]);
         offset += (plan.dim[axis[i]] - 1) * plan.to_stride[axis[i]];
         plan.from_stride[axis[i]] = -plan.to_stride[axis[i]];
     }

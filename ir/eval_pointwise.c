@@ -81,7 +81,8 @@ Status eval_unary(EvalContext *c)
 }
 
 /* Converts count elements that lie one after the other. */
-static void convert(ElementType from_element, const char *from, ElementType to_element, char *to, int64_t count, bool saturate)
+static void convert(ElementType from_element, const char *from, ElementType to_element, char *to, int64_t count,
+                    bool saturate)
 {
     const size_t from_bytes = element_info[from_element].bytes, to_bytes = element_info[to_element].bytes;
     for (int64_t i = 0; i < count; i++)
@@ -103,7 +104,8 @@ static Status cast_by_table(const EvalContext *c, int64_t size, bool saturate)
         pattern[i] = (uint16_t)i;
     convert(from, (const char *)pattern, to, table, PATTERNS, saturate);
     for (int64_t i = 0; i < size; i++)
-        memcpy((char *)c->result->data + (size_t)i * bytes, table + ((const uint16_t *)c->operand[0].data)[i] * bytes, bytes);
+        memcpy((char *)c->result->data + (size_t)i * bytes, table + ((const uint16_t *)c->operand[0].data)[i] * bytes,
+               bytes);
     return STATUS_OK;
 }
 
@@ -318,7 +320,8 @@ Status eval_compare(EvalContext *c)
             load_integers(x, i, 1, &integer[0]);
             load_integers(y, i, 1, &integer[1]);
         }
-        const int order = floating ? order_doubles(real[0], real[1]) : order_integers(without_sign, integer[0], integer[1]);
+        const int order =
+            floating ? order_doubles(real[0], real[1]) : order_integers(without_sign, integer[0], integer[1]);
         result[i] = order_satisfies(c->node->op, order);
     }
     return STATUS_OK;

@@ -51,7 +51,8 @@ static Status reduction_strides(const EvalContext *c, int64_t *stride)
         stride[i] = reduced[i] ? 0 : step;
         step *= reduced[i] ? 1 : x->dim[i];
     }
-    return step == host_array_size(c->result) ? STATUS_OK : eval_fail(c, STATUS_INVALID, "the result has the wrong shape");
+    return step == host_array_size(c->result) ? STATUS_OK
+                                              : eval_fail(c, STATUS_INVALID, "the result has the wrong shape");
 }
 
 static int64_t dot_product(uint32_t count, const int64_t *a, const int64_t *b)
@@ -63,7 +64,8 @@ static int64_t dot_product(uint32_t count, const int64_t *a, const int64_t *b)
 }
 
 /* Combines a row of the operand (along its last axis) into sums; stride is that of the last axis. */
-static void reduce_row_doubles(const HostArray *x, OpKind step, int64_t start, int64_t count, double *sum, int64_t stride)
+static void reduce_row_doubles(const HostArray *x, OpKind step, int64_t start, int64_t count, double *sum,
+                               int64_t stride)
 {
     double value[EVAL_CHUNK];
     for (int64_t done = 0; done < count; done += EVAL_CHUNK) {
@@ -74,7 +76,8 @@ static void reduce_row_doubles(const HostArray *x, OpKind step, int64_t start, i
     }
 }
 
-static void reduce_row_integers(const HostArray *x, OpKind step, int64_t start, int64_t count, int64_t *sum, int64_t stride)
+static void reduce_row_integers(const HostArray *x, OpKind step, int64_t start, int64_t count, int64_t *sum,
+                                int64_t stride)
 {
     const bool without_sign = is_unsigned(x->element);
     int64_t value[EVAL_CHUNK];
@@ -186,7 +189,8 @@ static int64_t load_key(const HostArray *x, int64_t at, bool nan_is_largest)
     return key >= 0 ? key : INT64_MIN - key;
 }
 
-static void arg_reduce_line(const EvalContext *c, int64_t number, int64_t start, int64_t stride, int64_t count, void *room)
+static void arg_reduce_line(const EvalContext *c, int64_t number, int64_t start, int64_t stride, int64_t count,
+                            void *room)
 {
     (void)room;
     const bool largest = c->node->op == OP_argmax, last = node_integer(c->node, ATTR_select_last) != 0;
@@ -207,12 +211,14 @@ Status eval_arg_reduce(EvalContext *c)
     return visit_lines(c, 1, arg_reduce_line);
 }
 
-static void cumulative_line(const EvalContext *c, int64_t number, int64_t start, int64_t stride, int64_t count, void *room)
+static void cumulative_line(const EvalContext *c, int64_t number, int64_t start, int64_t stride, int64_t count,
+                            void *room)
 {
     (void)number, (void)room;
     const HostArray *x = &c->operand[0];
     const OpKind step = step_of(c->node->op);
-    const bool exclusive = node_integer(c->node, ATTR_exclusive) != 0, reverse = node_integer(c->node, ATTR_reverse) != 0;
+    const bool exclusive = node_integer(c->node, ATTR_exclusive) != 0,
+               reverse = node_integer(c->node, ATTR_reverse) != 0;
     const bool floating = element_is_floating(x->element), without_sign = is_unsigned(x->element);
     double real = identity_double(step), real_next;
     int64_t integer = identity_integer(step, x->element), integer_next;

@@ -102,10 +102,10 @@ static bool is_image(const HostArray *array)
 
 typedef struct Convolution {
     Window window;
-    Numbers x, weight, sum, row;   /* weight: [groups][channels * taps][width] or panels of the same */
+    Numbers x, weight, sum, row; /* weight: [groups][channels * taps][width] or panels of the same */
     int64_t batches, groups;
-    int64_t channels, outputs;     /* of one group */
-    int64_t panel_width;           /* outputs computed together; weights of a panel are [channels * taps][panel_width] */
+    int64_t channels, outputs; /* of one group */
+    int64_t panel_width;       /* outputs computed together; weights of a panel are [channels * taps][panel_width] */
 } Convolution;
 
 static void copy_number(const Numbers *to, int64_t at, const Numbers *from, int64_t index)

@@ -21,9 +21,9 @@
  *   type      = name ["[" [dimension { "," dimension }] "]"]          dimension: see dim_text.c
  *   value     = "%" (name | digits)                                   known in its body only
  *
- * The first graph is the entry of the module unless one is marked. A graph stands after those it calls. Types of results
- * may be left out (constants: not); where they stand they must be right. Text is untrusted: regions nest at most 64 deep,
- * lists are bounded by the text's length, blobs without data by 4 GiB. Blobs are numbered 0, 1, 2 … */
+ * The first graph is the entry of the module unless one is marked. A graph stands after those it calls. Types of
+ * results may be left out (constants: not); where they stand they must be right. Text is untrusted: regions nest at
+ * most 64 deep, lists are bounded by the text's length, blobs without data by 4 GiB. Blobs are numbered 0, 1, 2 … */
 #include "ir/parse.h"
 
 #include "ir/base/hash.h"
@@ -82,7 +82,8 @@ static bool use_value(Scope *scope, Value *value)
     const uint64_t hash = hash_bytes(0, word.start, word.length);
     const uint32_t id = intern_find(&scope->table, hash, same_name, &(NameQuery){scope, word});
     if (id == 0)
-        return fail_at(parser, word.start, "%%%.*s isn't defined here", (int)(word.length > 60 ? 60 : word.length), word.start);
+        return fail_at(parser, word.start, "%%%.*s isn't defined here", (int)(word.length > 60 ? 60 : word.length),
+                       word.start);
     *value = scope->name[id - 1].value;
     return true;
 }
@@ -111,9 +112,9 @@ static bool use_values(Scope *scope, ValueList *list)
 /* A node as it's read. */
 typedef struct Statement {
     const char *place;
-    Word *result;      /* names */
+    Word *result; /* names */
     uint32_t result_count, result_capacity;
-    Type *type;        /* stated */
+    Type *type; /* stated */
     uint32_t type_count, type_capacity;
     Graph **region;
     uint32_t region_count, region_capacity;
@@ -368,7 +369,8 @@ static bool add_results(Scope *scope, const StatedResults *stated, const char *p
     if (!use_values(scope, &list))
         return false;
     if (stated->is_stated && stated->item_count != list.item_count)
-        return fail_at(parser, place, "%u values are returned, the head states %u", list.item_count, stated->item_count);
+        return fail_at(parser, place, "%u values are returned, the head states %u", list.item_count,
+                       stated->item_count);
     for (uint32_t i = 0; i < list.item_count; i++) {
         const Type type = value_type(scope->graph, list.item[i]);
         if (stated->is_stated && !type_equal(stated->item[i].type, type))

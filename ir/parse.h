@@ -31,22 +31,22 @@ typedef struct Parser {
     const char *name, *text, *end;
     Lexer lexer;
     Module *module;
-    Arena scratch;          /* dies with the parse */
+    Arena scratch; /* dies with the parse */
     const BlobSource *source;
-    struct TextBlob *blob;  /* blobs the text declares */
+    struct TextBlob *blob; /* blobs the text declares */
     uint32_t blob_count, blob_capacity;
-    size_t absent_bytes;    /* of blobs the text only names */
-    Graph *open_graph;      /* the named graph being read: nothing may call it */
-    Graph *entry;           /* marked, not read yet; NULL when there is none */
-    bool is_located;        /* a message with a place was given */
+    size_t absent_bytes; /* of blobs the text only names */
+    Graph *open_graph;   /* the named graph being read: nothing may call it */
+    Graph *entry;        /* marked, not read yet; NULL when there is none */
+    bool is_located;     /* a message with a place was given */
 } Parser;
 
 /* ---- words (parse_words.c) ---- */
 
 void parser_next(Parser *parser);
-bool word_is(const Parser *parser, const char *text);  /* a name or mark */
-bool accept(Parser *parser, const char *text);         /* takes it when it's there */
-bool expect(Parser *parser, const char *text);         /* fails when it isn't */
+bool word_is(const Parser *parser, const char *text); /* a name or mark */
+bool accept(Parser *parser, const char *text);        /* takes it when it's there */
+bool expect(Parser *parser, const char *text);        /* fails when it isn't */
 bool expect_kind(Parser *parser, WordKind kind, const char *due, Word *word);
 /* Text up to a comma or closing bracket of this level, for dimension expressions; the next word is read after it. */
 Word take_expression(Parser *parser);
@@ -72,7 +72,7 @@ bool read_dim(Parser *parser, Dim *dim);
 bool read_element(Parser *parser, ElementType element, void *data);
 /* After the name of op `constant`: skips the literal, reads ": type", comes back for the literal. */
 bool read_constant(Parser *parser, Type *type, ConstantId *constant);
-bool read_blob(Parser *parser); /* after the word blob */
+bool read_blob(Parser *parser);                                    /* after the word blob */
 bool read_attributes(Parser *parser, Attr *attr, uint32_t *count); /* room for ATTR_COUNT; after the brace */
 
 #endif

@@ -227,7 +227,8 @@ static bool same_absent(const void *context, uint32_t id)
            type_equal(known->type, query->wanted->type);
 }
 
-/* A constant of an absent blob keeps the hash stated and stays apart from all with other places: its bytes aren't known. */
+/* A constant of an absent blob keeps the hash stated and stays apart from all with other places: its bytes aren't
+ * known. */
 static bool absent_constant(Parser *parser, TextBlob *blob, const Constant *wanted, ConstantId *id)
 {
     Module *module = parser->module;
@@ -256,8 +257,8 @@ static bool read_reference(Parser *parser, Type type, int64_t size, ConstantId *
     TextBlob *blob = &parser->blob[number];
     const Blob *data = &parser->module->blob[blob->index];
     size_t bytes;
-    if (__builtin_mul_overflow((size_t)size, (size_t)element_info[type.element].bytes, &bytes) || offset > data->bytes ||
-        bytes > data->bytes - offset)
+    if (__builtin_mul_overflow((size_t)size, (size_t)element_info[type.element].bytes, &bytes) ||
+        offset > data->bytes || bytes > data->bytes - offset)
         return fail_at(parser, place, "the constant doesn't fit into blob %" PRIu64, number);
     if (data->absent)
         return absent_constant(parser, blob, &(Constant){blob->index, (size_t)offset, bytes, type, hash}, id);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Words of text IR, and messages with places. Whitespace and comments (; to the end of the line) stand between words. */
+ * Words of text IR, and messages with places. Whitespace and comments (; to the end of the line) stand between words.
+ */
 #include "ir/parse.h"
 
 #include <stdarg.h>

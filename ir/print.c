@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Text IR out: the canonical form, the same for the same module wherever it is printed. Grammar: parse.c.
- * Values are numbered as they were added; parameters go by their names where these are names and differ. Graphs stand after
- * those they call; the word `entry` marks the first of the module when that isn't the first of the text. */
+ * Values are numbered as they were added; parameters go by their names where these are names and differ. Graphs stand
+ * after those they call; the word `entry` marks the first of the module when that isn't the first of the text. */
 #include "ir/text.h"
 
 #include "ir/base/hash.h"
@@ -341,10 +341,10 @@ typedef struct GraphEntry {
 
 /* Callees first, by depth-first search; a stack instead of recursion, as chains of calls may be long. */
 typedef struct GraphOrder {
-    Intern index;         /* graph by address: id is 1 + index in the module */
-    GraphEntry *entry;    /* by index */
+    Intern index;      /* graph by address: id is 1 + index in the module */
+    GraphEntry *entry; /* by index */
     uint32_t *stack, stack_count;
-    const Graph **graph;  /* done */
+    const Graph **graph; /* done */
     uint32_t count;
 } GraphOrder;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The interpreter. Each case is a graph body ending in %r and what %r must be, both as text IR; every op of the table must
- * come up in a case. Then symbols, errors, memory of long loops, and random graphs. */
+ * The interpreter. Each case is a graph body ending in %r and what %r must be, both as text IR; every op of the table
+ * must come up in a case. Then symbols, errors, memory of long loops, and random graphs. */
 #include "ir/base/hash.h"
 #include "ir/build.h"
 #include "ir/element.h"
@@ -11,7 +11,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +30,8 @@ static const Case cases[] = {
     {"%r = iota {shape = [2, 3], axis = 0, element = i8}", "[0, 0, 0, 1, 1, 1] : i8[2,3]"},
     {"%n = constant 5 : i64 %b = bind_dimension %n {symbol = late} %r = dimension {size = 2*late+1}", "11 : i64"},
     {"%n = constant 3 : i64 %b = bind_dimension %n {symbol = late} %i = iota {shape = [late], axis = 0, element = i32}"
-     "%r = reduce_sum %i {axes = [0]}", "3 : i32"},
+     "%r = reduce_sum %i {axes = [0]}",
+     "3 : i32"},
 
     /* one operand */
     {"%x = constant [1, -2, -0.0, nan] : f32[4] %r = neg %x", "[-1, 2, 0, nan] : f32[4]"},
@@ -69,7 +72,8 @@ static const Case cases[] = {
     {"%x = constant [0.5, 9] : f32[2] %r = erf %x", "[0.5204999, 1] : f32[2]"},
     {"%x = constant [0.5, -0.5, 0, 1, 2] : f64[5] %r = erfinv %x",
      "[0.4769362762044699, -0.4769362762044699, 0, inf, nan] : f64[5]"},
-    {"%x = constant [1e-300, 0.999999999999] : f64[2] %r = erfinv %x", "[8.862269254527581e-301, 5.042031898572696] : f64[2]"},
+    {"%x = constant [1e-300, 0.999999999999] : f64[2] %r = erfinv %x",
+     "[8.862269254527581e-301, 5.042031898572696] : f64[2]"},
     {"%x = constant [0.5, 5, -0.5, -2] : f64[4] %r = lgamma %x",
      "[0.5723649429247001, 3.1780538303479458, 1.2655121234846454, inf] : f64[4]"},
     {"%x = constant [1, 0.5, -1.5, 100, -3] : f64[5] %r = digamma %x",
@@ -83,12 +87,15 @@ static const Case cases[] = {
     {"%x = constant [5, 0] : u4[2] %r = not %x", "[10, 15] : u4[2]"},
     {"%x = constant [nan, inf, 1] : f32[3] %r = is_nan %x", "[true, false, false] : bool[3]"},
     {"%x = constant [nan, -inf, 1] : bf16[3] %r = is_inf %x", "[false, true, false] : bool[3]"},
-    {"%x = constant [300, -2.9, nan, inf] : f32[4] %r = cast %x {element = i8, saturate = 0}", "[127, -2, 0, 127] : i8[4]"},
+    {"%x = constant [300, -2.9, nan, inf] : f32[4] %r = cast %x {element = i8, saturate = 0}",
+     "[127, -2, 0, 127] : i8[4]"},
     {"%x = constant [16777217, 3] : i64[2] %r = cast %x {element = f32, saturate = 0}", "[16777216, 3] : f32[2]"},
     {"%x = constant [9007199791611905] : i64[1] %r = cast %x {element = f32, saturate = 0}", "[9.0072e15] : f32[1]"},
     {"%x = constant [300, -1] : i32[2] %r = cast %x {element = u8, saturate = 0}", "[44, 255] : u8[2]"},
-    {"%x = constant [1000, -1000] : f32[2] %r = cast %x {element = f8e4m3fn, saturate = 1}", "[448, -448] : f8e4m3fn[2]"},
-    {"%x = constant [0.5, 0, nan] : f32[3] %r = cast %x {element = bool, saturate = 0}", "[true, false, true] : bool[3]"},
+    {"%x = constant [1000, -1000] : f32[2] %r = cast %x {element = f8e4m3fn, saturate = 1}",
+     "[448, -448] : f8e4m3fn[2]"},
+    {"%x = constant [0.5, 0, nan] : f32[3] %r = cast %x {element = bool, saturate = 0}",
+     "[true, false, true] : bool[3]"},
     {"%x = constant [1.0, -0.0] : f32[2] %r = bitcast %x {element = u32}", "[1065353216, 2147483648] : u32[2]"},
 
     /* two operands */
@@ -104,85 +111,112 @@ static const Case cases[] = {
     {"%x = constant [3000000000] : u32[1] %r = mul %x, %x", "[3800301568] : u32[1]"},
     {"%x = constant [7, -7, 7, -9223372036854775808] : i64[4] %y = constant [2, 2, 0, -1] : i64[4] %r = div %x, %y",
      "[3, -3, 0, -9223372036854775808] : i64[4]"},
-    {"%x = constant [18446744073709551615] : u64[1] %y = constant [2] : u64[1] %r = div %x, %y", "[9223372036854775807] : u64[1]"},
+    {"%x = constant [18446744073709551615] : u64[1] %y = constant [2] : u64[1] %r = div %x, %y",
+     "[9223372036854775807] : u64[1]"},
     {"%x = constant [1, -1, 0] : f32[3] %y = constant [0, 0, 0] : f32[3] %r = div %x, %y", "[inf, -inf, nan] : f32[3]"},
     {"%x = constant [7, -7, 7, -7, 7] : i32[5] %y = constant [3, 3, -3, -3, 0] : i32[5] %r = remainder %x, %y",
      "[1, 2, -2, -1, 0] : i32[5]"},
-    {"%x = constant [7, -7, 7, 1] : f32[4] %y = constant [3, 3, -3, 0] : f32[4] %r = remainder %x, %y", "[1, 2, -2, nan] : f32[4]"},
-    {"%x = constant [7, -7, 7, -7] : i32[4] %y = constant [3, 3, -3, -3] : i32[4] %r = fmod %x, %y", "[1, -1, 1, -1] : i32[4]"},
+    {"%x = constant [7, -7, 7, 1] : f32[4] %y = constant [3, 3, -3, 0] : f32[4] %r = remainder %x, %y",
+     "[1, 2, -2, nan] : f32[4]"},
+    {"%x = constant [7, -7, 7, -7] : i32[4] %y = constant [3, 3, -3, -3] : i32[4] %r = fmod %x, %y",
+     "[1, -1, 1, -1] : i32[4]"},
     {"%x = constant [-9223372036854775808] : i64[1] %y = constant [-1] : i64[1] %r = fmod %x, %y", "[0] : i64[1]"},
     {"%x = constant [2, -1, 2, 0, 3] : i32[5] %y = constant [10, -3, -1, 0, 40] : i32[5] %r = pow %x, %y",
      "[1024, -1, 0, 1, 689956897] : i32[5]"},
     {"%x = constant [2, -8] : f32[2] %y = constant [0.5, 2] : f32[2] %r = pow %x, %y", "[1.4142135, 64] : f32[2]"},
     {"%x = constant [1, nan, 2] : f32[3] %y = constant [nan, 1, 3] : f32[3] %r = max %x, %y", "[nan, nan, 3] : f32[3]"},
     {"%x = constant [200, 1] : u8[2] %y = constant [100, 2] : u8[2] %r = max %x, %y", "[200, 2] : u8[2]"},
-    {"%x = constant [true, false] : bool[2] %y = constant [false, false] : bool[2] %r = max %x, %y", "[true, false] : bool[2]"},
+    {"%x = constant [true, false] : bool[2] %y = constant [false, false] : bool[2] %r = max %x, %y",
+     "[true, false] : bool[2]"},
     {"%x = constant [1, nan] : f32[2] %y = constant [-1, 1] : f32[2] %r = min %x, %y", "[-1, nan] : f32[2]"},
     {"%x = constant [-1, 1] : i64[2] %y = constant [1, -1] : i64[2] %r = min %x, %y", "[-1, -1] : i64[2]"},
-    {"%x = constant [1, 0] : f32[2] %y = constant [1, -1] : f32[2] %r = atan2 %x, %y", "[0.7853982, 3.1415927] : f32[2]"},
+    {"%x = constant [1, 0] : f32[2] %y = constant [1, -1] : f32[2] %r = atan2 %x, %y",
+     "[0.7853982, 3.1415927] : f32[2]"},
     {"%x = constant [12, 10] : i32[2] %y = constant [10, -1] : i32[2] %r = and %x, %y", "[8, 10] : i32[2]"},
-    {"%x = constant [true, false] : bool[2] %y = constant [false, false] : bool[2] %r = or %x, %y", "[true, false] : bool[2]"},
+    {"%x = constant [true, false] : bool[2] %y = constant [false, false] : bool[2] %r = or %x, %y",
+     "[true, false] : bool[2]"},
     {"%x = constant [12] : u8[1] %y = constant [10] : u8[1] %r = xor %x, %y", "[6] : u8[1]"},
     {"%x = constant [1, 1, 3, 1] : i32[4] %y = constant [31, 32, 1, -1] : i32[4] %r = shift_left %x, %y",
      "[-2147483648, 0, 6, 0] : i32[4]"},
-    {"%x = constant [-8, -8, 8] : i8[3] %y = constant [1, 9, 8] : i8[3] %r = shift_right %x, %y", "[-4, -1, 0] : i8[3]"},
+    {"%x = constant [-8, -8, 8] : i8[3] %y = constant [1, 9, 8] : i8[3] %r = shift_right %x, %y",
+     "[-4, -1, 0] : i8[3]"},
     {"%x = constant [248] : u8[1] %y = constant [1] : u8[1] %r = shift_right %x, %y", "[124] : u8[1]"},
     {"%x = constant [1, nan] : f32[2] %r = equal %x, %x", "[true, false] : bool[2]"},
     {"%x = constant [1, nan] : f32[2] %r = not_equal %x, %x", "[false, true] : bool[2]"},
     {"%x = constant [1, 200] : u8[2] %y = constant [200, 1] : u8[2] %r = less %x, %y", "[true, false] : bool[2]"},
     {"%x = constant [1, nan] : f32[2] %y = constant [1, 1] : f32[2] %r = less_equal %x, %y", "[true, false] : bool[2]"},
     {"%x = constant [-1] : i64[1] %y = constant [1] : i64[1] %r = greater %x, %y", "[false] : bool[1]"},
-    {"%x = constant [1, nan] : f32[2] %y = constant [1, 1] : f32[2] %r = greater_equal %x, %y", "[true, false] : bool[2]"},
-    {"%c = constant [true, false] : bool[2] %x = constant [1, 2] : f16[2] %y = constant [3, 4] : f16[2] %r = select %c, %x, %y",
+    {"%x = constant [1, nan] : f32[2] %y = constant [1, 1] : f32[2] %r = greater_equal %x, %y",
+     "[true, false] : bool[2]"},
+    {"%c = constant [true, false] : bool[2] %x = constant [1, 2] : f16[2] %y = constant [3, 4] : f16[2] %r = select "
+     "%c, %x, %y",
      "[1, 4] : f16[2]"},
 
     /* data movement; x is 0 … 5 as [2, 3] */
     {"%v = constant [1, 2] : f32[2] %r = broadcast %v {shape = [3, 2], axes = [1]}", "[1, 2, 1, 2, 1, 2] : f32[3,2]"},
-    {"%v = constant [1, 2] : i8[2,1] %r = broadcast %v {shape = [2, 3], axes = [0, 1]}", "[1, 1, 1, 2, 2, 2] : i8[2,3]"},
-    {"%x = iota {shape = [6], axis = 0, element = i64} %r = reshape %x {shape = [3, 2]}", "[0, 1, 2, 3, 4, 5] : i64[3,2]"},
-    {"%x = constant [0, 1, 2, 3, 4, 5] : i16[2,3] %r = transpose %x {permutation = [1, 0]}", "[0, 3, 1, 4, 2, 5] : i16[3,2]"},
+    {"%v = constant [1, 2] : i8[2,1] %r = broadcast %v {shape = [2, 3], axes = [0, 1]}",
+     "[1, 1, 1, 2, 2, 2] : i8[2,3]"},
+    {"%x = iota {shape = [6], axis = 0, element = i64} %r = reshape %x {shape = [3, 2]}",
+     "[0, 1, 2, 3, 4, 5] : i64[3,2]"},
+    {"%x = constant [0, 1, 2, 3, 4, 5] : i16[2,3] %r = transpose %x {permutation = [1, 0]}",
+     "[0, 3, 1, 4, 2, 5] : i16[3,2]"},
     {"%x = constant [] : c64[0,2] %r = transpose %x {permutation = [1, 0]}", "[] : c64[2,0]"},
     {"%x = constant [0, 1, 2, 3, 4, 5] : u8[2,3] %r = slice %x {starts = [0, 1], limits = [2, 3], strides = [1, 1]}",
      "[1, 2, 4, 5] : u8[2,2]"},
     {"%x = constant [0, 1, 2, 3, 4, 5] : u8[2,3] %r = slice %x {starts = [1, 0], limits = [2, 3], strides = [3, 2]}",
      "[3, 5] : u8[1,2]"},
-    {"%x = constant [0, 1, 2, 3, 4, 5] : u8[2,3] %r = slice %x {starts = [2, 0], limits = [2, 3], strides = [1, 2]}", "[] : u8[0,2]"},
+    {"%x = constant [0, 1, 2, 3, 4, 5] : u8[2,3] %r = slice %x {starts = [2, 0], limits = [2, 3], strides = [1, 2]}",
+     "[] : u8[0,2]"},
     {"%x = constant [1, 2, 3] : f32[3] %p = constant 9 : f32 %r = pad %x, %p {low = [1], high = [2], interior = [1]}",
      "[9, 1, 9, 2, 9, 3, 9, 9] : f32[8]"},
     {"%x = constant [1, 2, 3] : f32[3] %p = constant 9 : f32 %r = pad %x, %p {low = [-1], high = [-1], interior = [1]}",
      "[9, 2, 9] : f32[3]"},
-    {"%x = constant [1, 2] : f32[1,2] %p = constant 0 : f32 %r = pad %x, %p {low = [1, -2], high = [0, 1], interior = [0, 0]}",
+    {"%x = constant [1, 2] : f32[1,2] %p = constant 0 : f32 %r = pad %x, %p {low = [1, -2], high = [0, 1], interior = "
+     "[0, 0]}",
      "[0, 0] : f32[2,1]"},
     {"%x = constant [1, 2] : i8[2,1] %y = constant [3, 4, 5, 6] : i8[2,2] %r = concatenate %x, %y, %x {axis = 1}",
      "[1, 3, 4, 1, 2, 5, 6, 2] : i8[2,4]"},
     {"%x = constant [0, 1, 2, 3, 4, 5] : f64[2,3] %r = reverse %x {axes = [1]}", "[2, 1, 0, 5, 4, 3] : f64[2,3]"},
     {"%x = constant [0, 1, 2, 3, 4, 5] : f64[2,3] %r = reverse %x {axes = [0, 1]}", "[5, 4, 3, 2, 1, 0] : f64[2,3]"},
     {"%x = constant [0, 1, 2, 3, 4, 5] : i32[3,2] %i = constant [2, -3] : i64[2,1]"
-     "%r = gather %x, %i {axes = [0], batch_count = 0, index_mode = \"error\"}", "[4, 5, 0, 1] : i32[2,2]"},
+     "%r = gather %x, %i {axes = [0], batch_count = 0, index_mode = \"error\"}",
+     "[4, 5, 0, 1] : i32[2,2]"},
     {"%x = constant [0, 1, 2, 3, 4, 5] : i32[3,2] %i = constant [7, -9, 5] : i32[3,1]"
-     "%r = gather %x, %i {axes = [1], batch_count = 0, index_mode = \"clamp\"}", "[1, 3, 5, 0, 2, 4, 1, 3, 5] : i32[3,3]"},
+     "%r = gather %x, %i {axes = [1], batch_count = 0, index_mode = \"clamp\"}",
+     "[1, 3, 5, 0, 2, 4, 1, 3, 5] : i32[3,3]"},
     {"%x = constant [1, 2, 3, 4, 5, 6] : i32[3,2] %i = constant [1, 0, 0, 2] : i64[2,2]"
-     "%r = gather %x, %i {axes = [0, 1], batch_count = 0, index_mode = \"fill\"}", "[3, 0] : i32[2]"},
+     "%r = gather %x, %i {axes = [0, 1], batch_count = 0, index_mode = \"fill\"}",
+     "[3, 0] : i32[2]"},
     {"%x = constant [1, 2, 3, 4, 5, 6] : i32[3,2] %i = constant [1, 0, 1] : i64[3,1]"
-     "%r = gather %x, %i {axes = [1], batch_count = 1, index_mode = \"error\"}", "[2, 3, 6] : i32[3]"},
+     "%r = gather %x, %i {axes = [1], batch_count = 1, index_mode = \"error\"}",
+     "[2, 3, 6] : i32[3]"},
     {"%x = constant [1, 2, 3] : f32[3] %i = constant [0, 0, -1] : i64[3,1] %u = constant [10, 20, 30] : f32[3]"
-     "%r = scatter %x, %i, %u {axes = [0], batch_count = 0, reduction = \"add\", index_mode = \"error\"}", "[31, 2, 33] : f32[3]"},
+     "%r = scatter %x, %i, %u {axes = [0], batch_count = 0, reduction = \"add\", index_mode = \"error\"}",
+     "[31, 2, 33] : f32[3]"},
     {"%x = constant [1, 2, 3, 4] : i32[2,2] %i = constant [1, 9] : i64[2,1] %u = constant [5, 6, 7, 8] : i32[2,2]"
-     "%r = scatter %x, %i, %u {axes = [1], batch_count = 0, reduction = \"max\", index_mode = \"fill\"}", "[1, 5, 3, 6] : i32[2,2]"},
+     "%r = scatter %x, %i, %u {axes = [1], batch_count = 0, reduction = \"max\", index_mode = \"fill\"}",
+     "[1, 5, 3, 6] : i32[2,2]"},
     {"%x = constant [1, 2, 3, 4] : i32[2,2] %i = constant [1, 0] : i64[2,1] %u = constant [5, 6] : i32[2]"
-     "%r = scatter %x, %i, %u {axes = [1], batch_count = 1, reduction = \"none\", index_mode = \"error\"}", "[1, 5, 6, 4] : i32[2,2]"},
+     "%r = scatter %x, %i, %u {axes = [1], batch_count = 1, reduction = \"none\", index_mode = \"error\"}",
+     "[1, 5, 6, 4] : i32[2,2]"},
     {"%x = constant [1, 2, 3, 4] : f32[2,2] %i = constant [1, 0, -1, -2] : i64[2,2]"
-     "%r = take_along %x, %i {axis = 1, index_mode = \"error\"}", "[2, 1, 4, 3] : f32[2,2]"},
+     "%r = take_along %x, %i {axis = 1, index_mode = \"error\"}",
+     "[2, 1, 4, 3] : f32[2,2]"},
     {"%x = constant [1, 2, 3, 4] : f32[2,2] %i = constant [5, 0] : i64[1,2]"
-     "%r = take_along %x, %i {axis = 0, index_mode = \"fill\"}", "[0, 2] : f32[1,2]"},
+     "%r = take_along %x, %i {axis = 0, index_mode = \"fill\"}",
+     "[0, 2] : f32[1,2]"},
     {"%x = constant [1, 2, 3, 4] : f32[2,2] %i = constant [1, 1] : i64[1,2] %u = constant [5, 6] : f32[1,2]"
-     "%r = put_along %x, %i, %u {axis = 0, reduction = \"mul\", index_mode = \"error\"}", "[1, 2, 15, 24] : f32[2,2]"},
+     "%r = put_along %x, %i, %u {axis = 0, reduction = \"mul\", index_mode = \"error\"}",
+     "[1, 2, 15, 24] : f32[2,2]"},
     {"%x = constant [1, 2, 3, 4] : f32[2,2] %i = constant [1, 1] : i64[1,2] %u = constant [5, 6] : f32[1,2]"
-     "%r = put_along %x, %i, %u {axis = 0, reduction = \"none\", index_mode = \"error\"}", "[1, 2, 5, 6] : f32[2,2]"},
-    {"%x = constant [0, 1, 2, 3, 4, 5] : u8[2,3] %s = constant [9, 1] : i64[2] %r = dynamic_slice %x, %s {shape = [1, 2]}",
+     "%r = put_along %x, %i, %u {axis = 0, reduction = \"none\", index_mode = \"error\"}",
+     "[1, 2, 5, 6] : f32[2,2]"},
+    {"%x = constant [0, 1, 2, 3, 4, 5] : u8[2,3] %s = constant [9, 1] : i64[2] %r = dynamic_slice %x, %s {shape = [1, "
+     "2]}",
      "[4, 5] : u8[1,2]"},
     {"%x = constant [0, 1, 2, 3, 4, 5] : u8[2,3] %b = constant [8, 9] : u8[1,2] %s = constant [-3, 9] : i64[2]"
-     "%r = dynamic_update %x, %b, %s", "[0, 8, 9, 3, 4, 5] : u8[2,3]"},
+     "%r = dynamic_update %x, %b, %s",
+     "[0, 8, 9, 3, 4, 5] : u8[2,3]"},
 
     /* reductions */
     {"%x = constant [1, 2, 3, 4, 5, 6] : f32[2,3] %r = reduce_sum %x {axes = [0]}", "[5, 7, 9] : f32[3]"},
@@ -193,19 +227,26 @@ static const Case cases[] = {
     {"%x = constant [1, nan, 3, 4] : f32[2,2] %r = reduce_max %x {axes = [1]}", "[nan, 4] : f32[2]"},
     {"%x = constant [] : f32[2,0] %r = reduce_max %x {axes = [1]}", "[-inf, -inf] : f32[2]"},
     {"%x = constant [] : u8[0] %r = reduce_min %x {axes = [0]}", "255 : u8"},
-    {"%x = constant [true, false, false, false] : bool[2,2] %r = reduce_max %x {axes = [1]}", "[true, false] : bool[2]"},
+    {"%x = constant [true, false, false, false] : bool[2,2] %r = reduce_max %x {axes = [1]}",
+     "[true, false] : bool[2]"},
     {"%x = constant [true, false, true, true] : bool[2,2] %r = reduce_min %x {axes = [1]}", "[false, true] : bool[2]"},
     {"%x = constant [1, 5, 5, 2, nan, nan] : f32[2,3] %r = argmax %x {axis = 1, select_last = 0}", "[1, 1] : i64[2]"},
     {"%x = constant [1, 5, 5, 2, nan, nan] : f32[2,3] %r = argmax %x {axis = 1, select_last = 1}", "[2, 2] : i64[2]"},
     {"%x = constant [1, 5, 5, 2, nan, 1] : f32[2,3] %r = argmin %x {axis = 1, select_last = 0}", "[0, 1] : i64[2]"},
     {"%x = constant [0, 255, 3] : u8[3] %r = argmin %x {axis = 0, select_last = 0}", "0 : i64"},
-    {"%x = constant [1, 2, 3] : f32[3] %r = cumulative_sum %x {axis = 0, exclusive = 0, reverse = 0}", "[1, 3, 6] : f32[3]"},
-    {"%x = constant [1, 2, 3] : i32[3] %r = cumulative_sum %x {axis = 0, exclusive = 1, reverse = 1}", "[5, 3, 0] : i32[3]"},
-    {"%x = constant [1, 2, 3, 4] : f32[2,2] %r = cumulative_prod %x {axis = 0, exclusive = 0, reverse = 0}", "[1, 2, 3, 8] : f32[2,2]"},
-    {"%x = constant [1, 3, 2] : f32[3] %r = cumulative_max %x {axis = 0, exclusive = 0, reverse = 0}", "[1, 3, 3] : f32[3]"},
-    {"%x = constant [1, 3, 2] : i8[3] %r = cumulative_min %x {axis = 0, exclusive = 0, reverse = 1}", "[1, 2, 2] : i8[3]"},
+    {"%x = constant [1, 2, 3] : f32[3] %r = cumulative_sum %x {axis = 0, exclusive = 0, reverse = 0}",
+     "[1, 3, 6] : f32[3]"},
+    {"%x = constant [1, 2, 3] : i32[3] %r = cumulative_sum %x {axis = 0, exclusive = 1, reverse = 1}",
+     "[5, 3, 0] : i32[3]"},
+    {"%x = constant [1, 2, 3, 4] : f32[2,2] %r = cumulative_prod %x {axis = 0, exclusive = 0, reverse = 0}",
+     "[1, 2, 3, 8] : f32[2,2]"},
+    {"%x = constant [1, 3, 2] : f32[3] %r = cumulative_max %x {axis = 0, exclusive = 0, reverse = 0}",
+     "[1, 3, 3] : f32[3]"},
+    {"%x = constant [1, 3, 2] : i8[3] %r = cumulative_min %x {axis = 0, exclusive = 0, reverse = 1}",
+     "[1, 2, 2] : i8[3]"},
     {"%x = constant [0, 0, 1000, 0] : f32[2,2] %r = softmax %x {axis = 1}", "[0.5, 0.5, 1, 0] : f32[2,2]"},
-    {"%x = constant [0, 0, 1000, 0] : f32[2,2] %r = log_softmax %x {axis = 1}", "[-0.6931472, -0.6931472, 0, -1000] : f32[2,2]"},
+    {"%x = constant [0, 0, 1000, 0] : f32[2,2] %r = log_softmax %x {axis = 1}",
+     "[-0.6931472, -0.6931472, 0, -1000] : f32[2,2]"},
     {"%x = constant [3, nan, 1, 1] : f32[4] %r, %i = sort %x {axis = 0, descending = 0}", "[1, 1, 3, nan] : f32[4]"},
     {"%x = constant [3, nan, 1, 1] : f32[4] %s, %r = sort %x {axis = 0, descending = 1}", "[1, 0, 2, 3] : i64[4]"},
     {"%x = constant [0.0, -0.0, -1] : f32[3] %s, %r = sort %x {axis = 0, descending = 0}", "[2, 0, 1] : i64[3]"},
@@ -223,7 +264,8 @@ static const Case cases[] = {
      "%r = dot %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [], rhs_contract = [], element = f32}",
      "[3, 4, 5, 6, 8, 10] : f32[2,3]"},
     {"%x = constant [1, 2, 3, 4] : f32[2,2] %w = constant [5, 6, 8, 9, 7, 0, 10, 0] : f32[2,2,2]"
-     "%r = packed_dot %x, %w {size = 3}", "[21, 24, 27, 47, 54, 61] : f32[2,3]"},
+     "%r = packed_dot %x, %w {size = 3}",
+     "[21, 24, 27, 47, 54, 61] : f32[2,3]"},
     {"%x = constant [1, 2, 3, 4] : f32[1,1,4] %w = constant [1, 10] : f32[1,1,2]"
      "%r = convolution %x, %w {strides = [1], low = [1], high = [0], dilation = [1], input_dilation = [1], groups = 1}",
      "[10, 21, 32, 43] : f32[1,1,4]"},
@@ -239,36 +281,50 @@ static const Case cases[] = {
     {"%x = constant [1, 2, 3, 4] : f32[1,2,2] %w = constant [1, 2, 10, 20, 3, 0, 30, 0] : f32[2,2,2]"
      "%r = packed_convolution %x, %w {strides = [1], low = [0], high = [0], dilation = [1], window = [1], size = 3}",
      "[31, 42, 62, 84, 93, 126] : f32[1,3,2]"},
-    {"%x = constant [1, 5, 2, 4] : f32[1,1,4] %r = pool_max %x {window = [2], strides = [2], dilation = [1], low = [1], high = [1]}",
+    {"%x = constant [1, 5, 2, 4] : f32[1,1,4] %r = pool_max %x {window = [2], strides = [2], dilation = [1], low = "
+     "[1], high = [1]}",
      "[1, 5, 4] : f32[1,1,3]"},
     {"%x = constant [1, 5, 5, 4] : f32[1,1,2,2]"
-     "%r = pool_argmax %x {window = [2, 2], strides = [1, 1], dilation = [1, 1], low = [0, 0], high = [0, 0]}", "[1] : i64[1,1,1,1]"},
-    {"%x = constant [1, 5, 2, 4] : i32[1,1,4] %r = pool_sum %x {window = [3], strides = [1], dilation = [1], low = [1], high = [0]}",
+     "%r = pool_argmax %x {window = [2, 2], strides = [1, 1], dilation = [1, 1], low = [0, 0], high = [0, 0]}",
+     "[1] : i64[1,1,1,1]"},
+    {"%x = constant [1, 5, 2, 4] : i32[1,1,4] %r = pool_sum %x {window = [3], strides = [1], dilation = [1], low = "
+     "[1], high = [0]}",
      "[6, 8, 11] : i32[1,1,3]"},
     {"%q = constant [0, 0] : f32[1,1,2,1] %k = constant [1, 2] : f32[1,1,2,1] %v = constant [10, 20] : f32[1,1,2,1]"
-     "%r = attention %q, %k, %v {scale = 1.0, causal = 0}", "[15, 15] : f32[1,1,2,1]"},
+     "%r = attention %q, %k, %v {scale = 1.0, causal = 0}",
+     "[15, 15] : f32[1,1,2,1]"},
     {"%q = constant [0, 0] : f32[1,1,2,1] %k = constant [1, 2] : f32[1,1,2,1] %v = constant [10, 20] : f32[1,1,2,1]"
-     "%m = constant [-inf, 0] : f32[2] %r = attention %q, %k, %v, %m {scale = 1.0, causal = 1}", "[0, 20] : f32[1,1,2,1]"},
-    {"%q = constant [1, 1, 2, 2] : f32[1,4,1,1] %k = constant [0, 0] : f32[1,2,1,1] %v = constant [10, 20] : f32[1,2,1,1]"
-     "%r = attention %q, %k, %v {scale = 1.0, causal = 0}", "[10, 10, 20, 20] : f32[1,4,1,1]"},
+     "%m = constant [-inf, 0] : f32[2] %r = attention %q, %k, %v, %m {scale = 1.0, causal = 1}",
+     "[0, 20] : f32[1,1,2,1]"},
+    {"%q = constant [1, 1, 2, 2] : f32[1,4,1,1] %k = constant [0, 0] : f32[1,2,1,1] %v = constant [10, 20] : "
+     "f32[1,2,1,1]"
+     "%r = attention %q, %k, %v {scale = 1.0, causal = 0}",
+     "[10, 10, 20, 20] : f32[1,4,1,1]"},
 
     /* control flow */
     {"%c = constant true : bool %x = constant [1, 2] : f32[2] %r = if %c, %x"
-     " region(%a: f32[2]) { %b = neg %a return %b } region(%a: f32[2]) { return %a }", "[-1, -2] : f32[2]"},
+     " region(%a: f32[2]) { %b = neg %a return %b } region(%a: f32[2]) { return %a }",
+     "[-1, -2] : f32[2]"},
     {"%c = constant false : bool %x = constant [1, 2] : f32[2] %r = if %c, %x"
-     " region(%a: f32[2]) { %b = neg %a return %b } region(%a: f32[2]) { return %a }", "[1, 2] : f32[2]"},
+     " region(%a: f32[2]) { %b = neg %a return %b } region(%a: f32[2]) { return %a }",
+     "[1, 2] : f32[2]"},
     {"%i = constant 0 : i64 %x = constant 1 : i64 %d = constant 3 : i64 %j, %r = while %i, %x, %d {carry_count = 2}"
      " region(%a: i64, %b: i64, %c: i64) { %n = constant 4 : i64 %t = less %a, %n return %t }"
-     " region(%a: i64, %b: i64, %c: i64) { %o = constant 1 : i64 %s = add %a, %o %m = mul %b, %c return %s, %m }", "81 : i64"},
+     " region(%a: i64, %b: i64, %c: i64) { %o = constant 1 : i64 %s = add %a, %o %m = mul %b, %c return %s, %m }",
+     "81 : i64"},
     {"%s = constant 0 : i32 %x = constant [1, 2, 3] : i32[3] %k = constant 10 : i32"
      "%t, %r = scan %s, %x, %k {carry_count = 1, input_count = 1, size = 3, reverse = 0}"
-     " region(%a: i32, %b: i32, %c: i32) { %m = mul %a, %c %n = add %m, %b return %n, %n }", "[1, 12, 123] : i32[3]"},
+     " region(%a: i32, %b: i32, %c: i32) { %m = mul %a, %c %n = add %m, %b return %n, %n }",
+     "[1, 12, 123] : i32[3]"},
     {"%s = constant 0 : i32 %x = constant [1, 2, 3] : i32[3] %k = constant 10 : i32"
      "%r, %t = scan %s, %x, %k {carry_count = 1, input_count = 1, size = 3, reverse = 1}"
-     " region(%a: i32, %b: i32, %c: i32) { %m = mul %a, %c %n = add %m, %b return %n, %n }", "321 : i32"},
+     " region(%a: i32, %b: i32, %c: i32) { %m = mul %a, %c %n = add %m, %b return %n, %n }",
+     "321 : i32"},
     {"%x = constant [1, 2] : f32[2] %r = call %x {callee = @twice}", "[2, 4] : f32[2]"},
-    {"%x = constant [1, 2] : f32[2] %r = checkpoint %x region(%a: f32[2]) { %b = add %a, %a return %b }", "[2, 4] : f32[2]"},
-    {"%x = constant [1, 2] : f32[2] %r = group %x {kind = \"pointwise\"} region(%a: f32[2]) { %b = add %a, %a return %b }",
+    {"%x = constant [1, 2] : f32[2] %r = checkpoint %x region(%a: f32[2]) { %b = add %a, %a return %b }",
+     "[2, 4] : f32[2]"},
+    {"%x = constant [1, 2] : f32[2] %r = group %x {kind = \"pointwise\"} region(%a: f32[2]) { %b = add %a, %a return "
+     "%b }",
      "[2, 4] : f32[2]"},
     {"%x = constant [1, 2] : f32[2] %r = custom %x {name = \"mine\"} region(%a: f32[2]) { %b = mul %a, %a return %b }",
      "[1, 4] : f32[2]"},
@@ -315,7 +371,9 @@ static Module *parse(const char *text)
 static void print_array(const HostArray *array)
 {
     for (int64_t i = 0; i < host_array_size(array) && i < 20; i++)
-        fprintf(stderr, " %.17g", element_to_double(array->element, (const char *)array->data + (size_t)i * element_info[array->element].bytes));
+        fprintf(stderr, " %.17g",
+                element_to_double(array->element,
+                                  (const char *)array->data + (size_t)i * element_info[array->element].bytes));
     fprintf(stderr, "\n");
 }
 
@@ -370,7 +428,8 @@ static void single_arithmetic_is_exact(void **state)
     static float x[COUNT], y[COUNT];
     uint64_t seed = 3;
     for (uint32_t i = 0; i < COUNT; i++) {
-        const uint32_t a = (uint32_t)random_next(&seed), b = i % 2 == 0 ? a + (uint32_t)random_below(&seed, 9) : (uint32_t)random_next(&seed);
+        const uint32_t a = (uint32_t)random_next(&seed),
+                       b = i % 2 == 0 ? a + (uint32_t)random_below(&seed, 9) : (uint32_t)random_next(&seed);
         memcpy(&x[i], &a, 4);
         memcpy(&y[i], &b, 4);
     }
@@ -424,8 +483,10 @@ static void wrong_inputs_are_refused(void **state)
     float data[64] = {0};
     int64_t index[4] = {5};
     char message[512];
-    const HostArray a = {ELEMENT_f32, 2, {4, 3}, data}, b = {ELEMENT_f32, 2, {4, 5}, data}, f = {ELEMENT_f64, 2, {4, 3}, data};
-    const HostArray v = {ELEMENT_f32, 1, {4}, data}, i = {ELEMENT_i64, 2, {1, 1}, index}, s = {ELEMENT_i64, 0, {0}, index};
+    const HostArray a = {ELEMENT_f32, 2, {4, 3}, data}, b = {ELEMENT_f32, 2, {4, 5}, data},
+                    f = {ELEMENT_f64, 2, {4, 3}, data};
+    const HostArray v = {ELEMENT_f32, 1, {4}, data}, i = {ELEMENT_i64, 2, {1, 1}, index},
+                    s = {ELEMENT_i64, 0, {0}, index};
     static const char two[] = "symbol n = 1..8 graph @f(%x: f32[n,3], %y: f32[n,3]) { %r = add %x, %y return %r }";
     assert_int_equal(run(two, (HostArray[]){a, a}, 2, message, sizeof message), STATUS_OK);
     assert_fails(two, &a, 1, "1 inputs given, 2 are due");
@@ -435,23 +496,30 @@ static void wrong_inputs_are_refused(void **state)
     assert_fails("symbol n = 1..3 graph @f(%x: f32[n,3]) { return %x }", &a, 1, "symbol n is 4, its range is 1..3");
     assert_fails("symbol n = 1..9 graph @f(%x: f32[2*n,3]) { return %x }", &a, 1, "symbol n has no value here");
     assert_fails("symbol n = 1..9 graph @f(%x: f32[n,n]) { return %x }", &a, 1, "axis 1 has size 3, 4 is due");
-    assert_fails("symbol n = 1..9 graph @f(%x: f32[n,3]) { %r = slice %x {starts = [2, 0], limits = [7, 3], strides = [1, 1]}"
-                 " return %r }", &a, 1, "2 to 7 in steps of 1 of an axis of size 4");
+    assert_fails(
+        "symbol n = 1..9 graph @f(%x: f32[n,3]) { %r = slice %x {starts = [2, 0], limits = [7, 3], strides = [1, 1]}"
+        " return %r }",
+        &a, 1, "2 to 7 in steps of 1 of an axis of size 4");
     assert_fails("symbol n = 0..9 graph @f(%x: f32[n]) { %r = slice %x {starts = [n-5], limits = [n], strides = [1]}"
-                 " return %r }", &v, 1, "-1 to 4 in steps of 1");
-    assert_fails("graph @f(%x: f32[4,3], %i: i64[1,1]) { %r = gather %x, %i {axes = [0], batch_count = 0, index_mode = \"error\"}"
-                 " return %r }", (HostArray[]){a, i}, 2, "index 5 is out of range for an axis of size 4");
+                 " return %r }",
+                 &v, 1, "-1 to 4 in steps of 1");
+    assert_fails("graph @f(%x: f32[4,3], %i: i64[1,1]) { %r = gather %x, %i {axes = [0], batch_count = 0, index_mode = "
+                 "\"error\"}"
+                 " return %r }",
+                 (HostArray[]){a, i}, 2, "index 5 is out of range for an axis of size 4");
     assert_fails("symbol k = 0..4 value graph @f(%i: i64) { %r = bind_dimension %i {symbol = k} return %r }", &s, 1,
                  "symbol k is 5, its range is 0..4");
-    assert_fails("symbol k = 0..4 value graph @f(%i: i64) { %r = iota {shape = [k], axis = 0, element = f32} return %r }", &s, 1,
-                 "symbol k has no value here");
+    assert_fails(
+        "symbol k = 0..4 value graph @f(%i: i64) { %r = iota {shape = [k], axis = 0, element = f32} return %r }", &s, 1,
+        "symbol k has no value here");
 }
 
 static void symbols_are_bound_by_shapes(void **state)
 {
     (void)state;
-    Module *module = parse("symbol n = 1..8 symbol m = 1..8 graph @f(%x: f32[n+m], %y: f32[n], %z: f32[m]) {"
-                           " %r = concatenate %y, %z {axis = 0} %s = add %x, %r %d = dimension {size = n*m} return %s, %d }");
+    Module *module =
+        parse("symbol n = 1..8 symbol m = 1..8 graph @f(%x: f32[n+m], %y: f32[n], %z: f32[m]) {"
+              " %r = concatenate %y, %z {axis = 0} %s = add %x, %r %d = dimension {size = n*m} return %s, %d }");
     float data[] = {1, 2, 3, 4, 5};
     const HostArray input[] = {{ELEMENT_f32, 1, {5}, data}, {ELEMENT_f32, 1, {2}, data}, {ELEMENT_f32, 1, {3}, data}};
     static const float due[] = {2, 4, 4, 6, 8};
@@ -470,10 +538,10 @@ static void symbols_are_bound_by_shapes(void **state)
 static void long_loops_keep_memory(void **state)
 {
     (void)state;
-    Module *module =
-        parse("graph @f(%x: f32[100]) { %i = constant 0 : i64 %j, %y = while %i, %x {carry_count = 2}"
-              " region(%a: i64, %b: f32[100]) { %n = constant 50000 : i64 %t = less %a, %n return %t }"
-              " region(%a: i64, %b: f32[100]) { %o = constant 1 : i64 %s = add %a, %o %m = neg %b return %s, %m } return %y }");
+    Module *module = parse("graph @f(%x: f32[100]) { %i = constant 0 : i64 %j, %y = while %i, %x {carry_count = 2}"
+                           " region(%a: i64, %b: f32[100]) { %n = constant 50000 : i64 %t = less %a, %n return %t }"
+                           " region(%a: i64, %b: f32[100]) { %o = constant 1 : i64 %s = add %a, %o %m = neg %b return "
+                           "%s, %m } return %y }");
     float data[100];
     for (uint32_t i = 0; i < 100; i++)
         data[i] = (float)i;
@@ -493,8 +561,8 @@ static void long_loops_keep_memory(void **state)
 static void assert_tame(const HostArray *array, uint64_t seed)
 {
     for (int64_t i = 0; i < host_array_size(array) && element_is_floating(array->element); i++) {
-        const double value =
-            element_to_double(array->element, (const char *)array->data + (size_t)i * element_info[array->element].bytes);
+        const double value = element_to_double(array->element, (const char *)array->data +
+                                                                   (size_t)i * element_info[array->element].bytes);
         if (!isfinite(value) || fabs(value) > 1e6)
             fail_msg("seed %llu: %g", (unsigned long long)seed, value);
     }
@@ -508,7 +576,8 @@ static void random_graphs_run(void **state)
         Arena arena;
         diag_init(&diag);
         arena_init(&arena);
-        Module *module = random_module(seed, &(RandomOptions){.is_symbolic = seed % 2 == 0, .is_complete = true}, &diag);
+        Module *module =
+            random_module(seed, &(RandomOptions){.is_symbolic = seed % 2 == 0, .is_complete = true}, &diag);
         assert_non_null(module);
         const Graph *graph = module->graph[0];
         HostArray *input = ARENA_NEW(&arena, HostArray, graph->parameter_count + 1);
@@ -537,7 +606,8 @@ static void single_nodes_run(void **state)
     assert_int_equal(node_evaluate(module->graph[0], (NodeId){2}, &operand, &result, NULL, &arena, NULL), STATUS_OK);
     assert_memory_equal(result.data, due, sizeof due);
     operand.dim[0] = 3;
-    assert_int_equal(node_evaluate(module->graph[0], (NodeId){2}, &operand, &result, NULL, &arena, NULL), STATUS_INVALID);
+    assert_int_equal(node_evaluate(module->graph[0], (NodeId){2}, &operand, &result, NULL, &arena, NULL),
+                     STATUS_INVALID);
     arena_release(&arena);
     module_destroy(module);
 }
@@ -572,10 +642,14 @@ static void memory_may_run_out_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_op_means_what_it_says), cmocka_unit_test(single_arithmetic_is_exact),
-        cmocka_unit_test(wrong_inputs_are_refused),    cmocka_unit_test(symbols_are_bound_by_shapes),
-        cmocka_unit_test(long_loops_keep_memory),      cmocka_unit_test(random_graphs_run),
-        cmocka_unit_test(single_nodes_run),            cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(every_op_means_what_it_says),
+        cmocka_unit_test(single_arithmetic_is_exact),
+        cmocka_unit_test(wrong_inputs_are_refused),
+        cmocka_unit_test(symbols_are_bound_by_shapes),
+        cmocka_unit_test(long_loops_keep_memory),
+        cmocka_unit_test(random_graphs_run),
+        cmocka_unit_test(single_nodes_run),
+        cmocka_unit_test(memory_may_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

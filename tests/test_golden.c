@@ -7,17 +7,19 @@
  *   ; ---- becomes
  *   the module as text
  *
- * or, where it must fail, instead of the last two: one or more lines `; ---- error: what a message must hold` ("WHERE: WHAT").
- * `test_golden --rebase` writes what came into the files: read the difference before committing it. */
+ * or, where it must fail, instead of the last two: one or more lines `; ---- error: what a message must hold` ("WHERE:
+ * WHAT"). `test_golden --rebase` writes what came into the files: read the difference before committing it. */
 #define _GNU_SOURCE 1
 #include "passes/passes.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,17 +7,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* np.save of np.array([[1.5, -2], [3, 4]], 'f4') */
-static const char numpy_bytes[] =
-    "\x93NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"
-    "                                                          \n"
-    "\0\0\xc0\x3f\0\0\0\xc0\0\0\x40\x40\0\0\x80\x40";
+static const char numpy_bytes[] = "\x93NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }"
+                                  "                                                          \n"
+                                  "\0\0\xc0\x3f\0\0\0\xc0\0\0\x40\x40\0\0\x80\x40";
 enum { NUMPY_LENGTH = sizeof numpy_bytes - 1 };
 
 static void make_path(char *path, size_t room, const char *name)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Text IR: what is printed parses to the same text, for texts written by hand and for random modules; hostile text ends in
- * a message with a place, never in a crash. */
+ * Text IR: what is printed parses to the same text, for texts written by hand and for random modules; hostile text ends
+ * in a message with a place, never in a crash. */
 #include "ir/base/hash.h"
 #include "ir/build.h"
 #include "ir/ir.h"
@@ -10,7 +10,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,8 +118,9 @@ static void sample_round_trips(void **state)
 static void loose_text_is_read(void **state)
 {
     (void)state;
-    assert_round_trip("; a comment\ngraph @f(%a: f32, %b: f32[]) {\n %sum = add %a,%b ; here\n return %sum }",
-                      "module\n\ngraph @f(%a: f32[], %b: f32[]) -> (f32[]) {\n  %2 = add %a, %b : f32[]\n  return %2\n}\n");
+    assert_round_trip(
+        "; a comment\ngraph @f(%a: f32, %b: f32[]) {\n %sum = add %a,%b ; here\n return %sum }",
+        "module\n\ngraph @f(%a: f32[], %b: f32[]) -> (f32[]) {\n  %2 = add %a, %b : f32[]\n  return %2\n}\n");
     assert_round_trip("graph @\"my graph\"(%a: i4[2]) { %c = constant 7 : i4[2] %d = constant [7, 7] : i4[2]\n"
                       " return %c, %d }",
                       "module\n\ngraph @\"my graph\"(%a: i4[2]) -> (i4[2], i4[2]) {\n  %1 = constant 7 : i4[2]\n"
@@ -168,7 +171,8 @@ static void blobs_come_from_a_source(void **state)
     Diag diag;
     diag_init(&diag);
     const BlobSource source = {open_file, NULL};
-    static const char text[] = "blob 0 = \"w\" bytes 128\ngraph @f() {\n %0 = constant blob 0 offset 0 hash 0x1 : u8[128]\n return %0 }";
+    static const char text[] =
+        "blob 0 = \"w\" bytes 128\ngraph @f() {\n %0 = constant blob 0 offset 0 hash 0x1 : u8[128]\n return %0 }";
     assert_null(module_parse_with("t", text, sizeof text - 1, &source, &diag));
     assert_non_null(strstr(diag.first->what, "hashes differ"));
     assert_string_equal(diag.first->where, "t:3:21");
@@ -225,7 +229,8 @@ static void random_modules_round_trip(void **state)
     for (uint64_t seed = 1; seed <= 300; seed++) {
         Diag diag;
         diag_init(&diag);
-        Module *module = random_module(seed, &(RandomOptions){.is_symbolic = seed % 2 == 0, .is_complete = true}, &diag);
+        Module *module =
+            random_module(seed, &(RandomOptions){.is_symbolic = seed % 2 == 0, .is_complete = true}, &diag);
         if (module == NULL)
             fail_msg("seed %llu: %s: %s", (unsigned long long)seed, diag.first->where, diag.first->what);
         assert_int_equal(module_verify(module), STATUS_OK);
@@ -327,13 +332,17 @@ static void messages_say_where(void **state)
 {
     (void)state;
     assert_message("graph @f() {\n  %0 = add %1, %2\n  return %0\n}", "sample.adze:2:12", "%1 isn't defined here");
-    assert_message("graph @f(%a: f32) {\n  %b = ad %a\n return %b }", "sample.adze:2:8", "found 'ad', the name of an op is due");
-    assert_message("graph @f(%a: f32) {\n  %b = neg %a : f16\n return %b }", "sample.adze:2:3", "the type stated is f16[], f32[] is due");
+    assert_message("graph @f(%a: f32) {\n  %b = ad %a\n return %b }", "sample.adze:2:8",
+                   "found 'ad', the name of an op is due");
+    assert_message("graph @f(%a: f32) {\n  %b = neg %a : f16\n return %b }", "sample.adze:2:3",
+                   "the type stated is f16[], f32[] is due");
     assert_message("graph @f(%a: f32[n]) { return %a }", "sample.adze:1:18", "in this statement");
     assert_message("graph @f(%a: f32) { %a = neg %a return %a }", "sample.adze:1:21", "defined twice");
     assert_message("graph @f() { return", "sample.adze:1:20", "found the end of the text, '}' is due");
-    assert_message("graph @f() { %c = constant [1, 2] : f32[3] return %c }", "sample.adze:1:33", "found ']', ',' is due");
-    assert_message("graph @f() { %c = constant 300 : u8 return %c }", "sample.adze:1:28", "300 is no number of type u8");
+    assert_message("graph @f() { %c = constant [1, 2] : f32[3] return %c }", "sample.adze:1:33",
+                   "found ']', ',' is due");
+    assert_message("graph @f() { %c = constant 300 : u8 return %c }", "sample.adze:1:28",
+                   "300 is no number of type u8");
     assert_message("graph @f() { %c = call {callee = @f} return %c }", "sample.adze:1:34", "no graph of that name");
     assert_message("blob 1 = hex \"00\"", "sample.adze:1:6", "0 is due");
     assert_message("blob 0 = omitted bytes 99999999999", "sample.adze:1:10", "exceed");
@@ -378,11 +387,11 @@ static void memory_may_run_out_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sample_round_trips),          cmocka_unit_test(loose_text_is_read),
+        cmocka_unit_test(sample_round_trips),           cmocka_unit_test(loose_text_is_read),
         cmocka_unit_test(absent_blobs_keep_their_hash), cmocka_unit_test(blobs_come_from_a_source),
-        cmocka_unit_test(every_element_comes_back),    cmocka_unit_test(random_modules_round_trip),
-        cmocka_unit_test(truncated_text_fails),        cmocka_unit_test(damaged_text_is_survived),
-        cmocka_unit_test(messages_say_where),          cmocka_unit_test(deep_regions_are_refused),
+        cmocka_unit_test(every_element_comes_back),     cmocka_unit_test(random_modules_round_trip),
+        cmocka_unit_test(truncated_text_fails),         cmocka_unit_test(damaged_text_is_survived),
+        cmocka_unit_test(messages_say_where),           cmocka_unit_test(deep_regions_are_refused),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
