@@ -113,6 +113,20 @@ static void target_attribute(CEmitter *e)
         strbuf_printf(e->out, "#define ADZE_TARGET __attribute__((target(\"%s\")))\n", words);
 }
 
+/* gcc 12 at -O0 fails on some conversions of 64-byte vectors that stand in memory. */
+static void conversion(CEmitter *e)
+{
+    const Target *target = e->options->target;
+    const bool lists = target != NULL && target->vector_bytes == 64;
+    if (lists)
+        strbuf_add(e->out, "#if !defined(__clang__) && !defined(__OPTIMIZE__)\n"
+                           "#define ADZE_LANE_CONVERT(i, a) (a)[i]\n"
+                           "#define ADZE_CONVERT(T, lanes, a) ((T){ADZE_EACH##lanes(ADZE_LANE_CONVERT, 0, a)})\n"
+                           "#else\n");
+    strbuf_add(e->out, "#define ADZE_CONVERT(T, lanes, a) __builtin_convertvector(a, T)\n");
+    strbuf_add(e->out, lists ? "#endif\n" : "");
+}
+
 void c_settings(CEmitter *e)
 {
     strbuf_add(e->out, settings);
@@ -265,6 +279,7 @@ static void define_macro(CEmitter *e, LoopOp op, LoopKind kind, uint32_t lanes)
 void c_macros(CEmitter *e)
 {
     strbuf_add(e->out, helpers);
+    conversion(e);
     for (uint32_t op = 0; op < LOOP_OP_COUNT; op++)
         for (uint32_t kind = 0; kind <= LOOP_ptr; kind++)
             for (uint32_t step = 1; step < LANE_STEPS; step++)

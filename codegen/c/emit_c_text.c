@@ -66,8 +66,8 @@ static void put_register(CEmitter *e, Reg reg, uint32_t mask_bytes)
     else if (is_literal(from))
         put_i64(e, from->immediate);
     else if (e->mask_bytes[reg.id] != 0 && mask_bytes != 0 && e->mask_bytes[reg.id] != mask_bytes)
-        strbuf_printf(e->out, "__builtin_convertvector(r%u, i%ux%u)", (unsigned)reg.id, (unsigned)mask_bytes * 8,
-                      (unsigned)from->type.lanes);
+        strbuf_printf(e->out, "ADZE_CONVERT(i%ux%u, %u, r%u)", (unsigned)mask_bytes * 8, (unsigned)from->type.lanes,
+                      (unsigned)from->type.lanes, (unsigned)reg.id);
     else
         strbuf_printf(e->out, "r%u", (unsigned)reg.id);
 }

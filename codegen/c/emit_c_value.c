@@ -8,7 +8,7 @@ typedef struct Row {
     const char *integer, *integers, *real, *reals, *truth, *truths;
 } Row;
 
-#define CONVERT_VECTOR "__builtin_convertvector($0, $T)"
+#define CONVERT_VECTOR "ADZE_CONVERT($T, $n, $0)"
 #define BLEND "($T)((($I)$1 & $0) | (($I)$2 & ~$0))"
 #define ADDRESS "($0 + $1 * $b)"
 #define LOAD "*(const $T_u *)" ADDRESS
@@ -51,11 +51,11 @@ static const Row rows[LOOP_OP_COUNT] = {
     [LOOP_less_equal_unsigned] = {"($U)$0 <= ($U)$1", "($T)(($U)$0 <= ($U)$1)", NULL, NULL, NULL, NULL},
 
     [LOOP_signed_to_float] = {"($T)$0", CONVERT_VECTOR, NULL, NULL, NULL, NULL},
-    [LOOP_unsigned_to_float] = {"($T)($U)$0", "__builtin_convertvector(($U)$0, $T)", NULL, NULL, NULL, NULL},
+    [LOOP_unsigned_to_float] = {"($T)($U)$0", "ADZE_CONVERT($T, $n, ($U)$0)", NULL, NULL, NULL, NULL},
     [LOOP_float_to_signed] = {NULL, NULL, "($T)$0", CONVERT_VECTOR, NULL, NULL},
-    [LOOP_float_to_unsigned] = {NULL, NULL, "($T)($V)$0", "($T)__builtin_convertvector($0, $V)", NULL, NULL},
+    [LOOP_float_to_unsigned] = {NULL, NULL, "($T)($V)$0", "($T)ADZE_CONVERT($V, $n, $0)", NULL, NULL},
     [LOOP_sign_extend] = {"($T)$0", CONVERT_VECTOR, NULL, NULL, "($T)-(int)$0", "$0"},
-    [LOOP_zero_extend] = {"($T)($U)$0", "($T)__builtin_convertvector(($U)$0, $V)", NULL, NULL, "($T)$0", "-$0"},
+    [LOOP_zero_extend] = {"($T)($U)$0", "($T)ADZE_CONVERT($V, $n, ($U)$0)", NULL, NULL, "($T)$0", "-$0"},
     [LOOP_truncate] = {"($T)$0", CONVERT_VECTOR, NULL, NULL, NULL, NULL},
     [LOOP_float_extend] = {NULL, NULL, "($T)$0", CONVERT_VECTOR, NULL, NULL},
     [LOOP_float_truncate] = {NULL, NULL, "($T)$0", CONVERT_VECTOR, NULL, NULL},
