@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Elements and registers: loads and stores of every element type, and the op cast.
  *
- * A register holds a value of its element type exactly: bool in i1, 4- and 2-bit integers extended in i8, small floats in
- * f32. Casts round once: what goes from f64 or wide integers to a float smaller than f32 passes f32 rounded to odd, which
- * keeps the second rounding from seeing a false tie. */
+ * A register holds a value of its element type exactly: bool in i1, 4- and 2-bit integers extended in i8, small floats
+ * in f32. Casts round once: what goes from f64 or wide integers to a float smaller than f32 passes f32 rounded to odd,
+ * which keeps the second rounding from seeing a false tie. */
 #include "codegen/lower/math.h"
 #include "codegen/lower/site.h"
 
@@ -91,7 +91,8 @@ Reg expression_load_gathered(Expression *e, ElementType element, Reg pointer, Re
     return to_register(e, element, loop_gather(e->f, type_like(e, memory_kind(element), indices), pointer, indices));
 }
 
-void expression_store_at(Expression *e, ElementType element, Reg pointer, Reg index, Reg value, uint32_t lanes, Reg active)
+void expression_store_at(Expression *e, ElementType element, Reg pointer, Reg index, Reg value, uint32_t lanes,
+                         Reg active)
 {
     if (!has_registers(e, element))
         return;

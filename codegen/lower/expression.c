@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Expressions: values of a region in registers at a point. Evaluation recurses from a value to its operands at the same
  * site (pointwise nodes, reshapes) or at a mapped one (data movement: expression_move.c, expression_gather.c) down to
- * parameters, which are loads. What was computed at an equal site in the scope is reused, so shared parts of a graph are
- * computed once. */
+ * parameters, which are loads. What was computed at an equal site in the scope is reused, so shared parts of a graph
+ * are computed once. */
 #include "codegen/lower/site.h"
 
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include "ir/base/vec.h"
 
 enum {
-    MAX_DEPTH = 200,       /* of recursion; groups have at most some dozens of nodes */
+    MAX_DEPTH = 200, /* of recursion; groups have at most some dozens of nodes */
     MAX_LANES = 32,
     MAX_EVALUATIONS = 50000 /* of values in one kernel: nested shifts of one value at many sites grow exponentially */
 };
@@ -37,8 +37,8 @@ Expression *expression_create(const LowerContext *context, const Graph *region, 
     Expression *e = ARENA_NEW(context->scratch, Expression, 1);
     if (e == NULL)
         return NULL;
-    *e = (Expression){.context = context, .region = region, .module = region->module, .f = function,
-                      .budget = MAX_EVALUATIONS};
+    *e = (Expression){
+        .context = context, .region = region, .module = region->module, .f = function, .budget = MAX_EVALUATIONS};
     const uint32_t buffers = region->parameter_count + region->result_count;
     e->buffer = ARENA_NEW(context->scratch, Reg, buffers);
     e->uses = graph_count_uses(region, context->scratch);
@@ -81,14 +81,14 @@ const Dim *expression_sizes(const Expression *e, uint32_t *count)
 }
 
 static const LoopKind kind_of[ELEMENT_COUNT] = {
-    [ELEMENT_bool] = LOOP_i1,     [ELEMENT_u8] = LOOP_i8,       [ELEMENT_u16] = LOOP_i16,
-    [ELEMENT_u32] = LOOP_i32,     [ELEMENT_u64] = LOOP_i64,     [ELEMENT_i8] = LOOP_i8,
-    [ELEMENT_i16] = LOOP_i16,     [ELEMENT_i32] = LOOP_i32,     [ELEMENT_i64] = LOOP_i64,
-    [ELEMENT_f16] = LOOP_f32,     [ELEMENT_f32] = LOOP_f32,     [ELEMENT_f64] = LOOP_f64,
-    [ELEMENT_bf16] = LOOP_f32,    [ELEMENT_c64] = LOOP_ptr,     [ELEMENT_f8e4m3fn] = LOOP_f32,
+    [ELEMENT_bool] = LOOP_i1,        [ELEMENT_u8] = LOOP_i8,      [ELEMENT_u16] = LOOP_i16,
+    [ELEMENT_u32] = LOOP_i32,        [ELEMENT_u64] = LOOP_i64,    [ELEMENT_i8] = LOOP_i8,
+    [ELEMENT_i16] = LOOP_i16,        [ELEMENT_i32] = LOOP_i32,    [ELEMENT_i64] = LOOP_i64,
+    [ELEMENT_f16] = LOOP_f32,        [ELEMENT_f32] = LOOP_f32,    [ELEMENT_f64] = LOOP_f64,
+    [ELEMENT_bf16] = LOOP_f32,       [ELEMENT_c64] = LOOP_ptr,    [ELEMENT_f8e4m3fn] = LOOP_f32,
     [ELEMENT_f8e4m3fnuz] = LOOP_f32, [ELEMENT_f8e5m2] = LOOP_f32, [ELEMENT_f8e5m2fnuz] = LOOP_f32,
-    [ELEMENT_f8e8m0] = LOOP_f32,  [ELEMENT_f4e2m1] = LOOP_f32,  [ELEMENT_i4] = LOOP_i8,
-    [ELEMENT_u4] = LOOP_i8,       [ELEMENT_i2] = LOOP_i8,       [ELEMENT_u2] = LOOP_i8,
+    [ELEMENT_f8e8m0] = LOOP_f32,     [ELEMENT_f4e2m1] = LOOP_f32, [ELEMENT_i4] = LOOP_i8,
+    [ELEMENT_u4] = LOOP_i8,          [ELEMENT_i2] = LOOP_i8,      [ELEMENT_u2] = LOOP_i8,
 };
 
 LoopKind expression_kind(ElementType element)
@@ -200,7 +200,8 @@ Reg site_load(Expression *e, ElementType element, Reg pointer, const Site *site)
 }
 
 /* One lane after the other, to places of their own. */
-static void store_scattered(Expression *e, ElementType element, Reg pointer, const Site *site, AxisIndex linear, Reg value)
+static void store_scattered(Expression *e, ElementType element, Reg pointer, const Site *site, AxisIndex linear,
+                            Reg value)
 {
     const Reg indices = axis_vector(e, &linear, site->lanes);
     e->cost += 1.5 * site->lanes;
@@ -335,7 +336,8 @@ static Reg find_bound(Expression *e, Value value, const Site *site)
 static void note_place(Expression *e, uint32_t parameter, const Site *site)
 {
     const AxisIndex linear = site_linear(e, site);
-    const bool is_here = linear.base.id == e->here.base.id && linear.lanes.id == e->here.lanes.id && linear.step == e->here.step;
+    const bool is_here =
+        linear.base.id == e->here.base.id && linear.lanes.id == e->here.lanes.id && linear.step == e->here.step;
     if (!is_here && parameter < 64)
         e->elsewhere |= UINT64_C(1) << parameter;
 }
@@ -423,5 +425,6 @@ void expression_store(Expression *e, uint32_t index, const Point *point, Reg reg
 
 Reg loop_multiply_add(const LowerContext *context, LoopFunction *f, Reg a, Reg b, Reg c)
 {
-    return context->target->has_fma ? loop_fma(f, a, b, c) : loop_binary(f, LOOP_add, loop_binary(f, LOOP_mul, a, b), c);
+    return context->target->has_fma ? loop_fma(f, a, b, c)
+                                    : loop_binary(f, LOOP_add, loop_binary(f, LOOP_mul, a, b), c);
 }

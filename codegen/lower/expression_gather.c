@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Indices from data in expressions: gather, take_along, dynamic_slice. An index is read at its own site (once for all lanes
- * where it is uniform), made safe, and becomes the axis index of the operand's site. What is out of range ends the call
- * with ADZE_INDEX, is clamped, or gives zero; memory outside is never read. */
+ * Indices from data in expressions: gather, take_along, dynamic_slice. An index is read at its own site (once for all
+ * lanes where it is uniform), made safe, and becomes the axis index of the operand's site. What is out of range ends
+ * the call with ADZE_INDEX, is clamped, or gives zero; memory outside is never read. */
 #include <string.h>
 
 #include "adze/model.h"
@@ -115,9 +115,9 @@ static Site empty_site(const Cut *cut)
 typedef struct Gather {
     const Node *node;
     Type x, indices;
-    uint32_t batch, leading;          /* result axes that are batch; that index the indices */
-    uint32_t picked[MAX_RANK];        /* by axis of x: which of the k indices, + 1 */
-    uint32_t rest_axis[MAX_RANK];     /* by axis of x that is rest: its result axis */
+    uint32_t batch, leading;      /* result axes that are batch; that index the indices */
+    uint32_t picked[MAX_RANK];    /* by axis of x: which of the k indices, + 1 */
+    uint32_t rest_axis[MAX_RANK]; /* by axis of x that is rest: its result axis */
     Cut cut;
 } Gather;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Data movement in expressions: each op maps the site of its result to a site of its operand and evaluates there. Only the
- * axes an op looks at are cut out of the site; the others pass through as they are.
+ * Data movement in expressions: each op maps the site of its result to a site of its operand and evaluates there. Only
+ * the axes an op looks at are cut out of the site; the others pass through as they are.
  *
- * Where lanes may lie on both sides of a border (padding, concatenation), a test of the whole vector chooses between the
- * plain mapping, whose loads are contiguous, and one with clamped indices whose lanes are selected one by one. */
+ * Where lanes may lie on both sides of a border (padding, concatenation), a test of the whole vector chooses between
+ * the plain mapping, whose loads are contiguous, and one with clamped indices whose lanes are selected one by one. */
 #include "codegen/lower/site.h"
 
 static Type operand_type(const Expression *e, const Node *node, uint32_t number)
@@ -40,35 +40,60 @@ static AxisIndex maybe_repeated(Expression *e, Dim dim, Dim result, AxisIndex ax
     return is_unknown(axis.base) || is_unknown(axis.lanes) ? axis : axis_times(e, axis, factor, lanes);
 }
 
-/* Result axes by the operand axis they show, + 1; 0: repeated. */
-static void broadcast_sources(Expression *e, const Node *node, uint32_t *source)
+/* How the axes of a result show those of the operand. Axes of size 1 count on neither side. */
+typedef struct Shown {
+    uint32_t axis[MAX_RANK];  /* by result axis: operand axis + 1; 0: repeated */
+    uint32_t order[MAX_RANK]; /* the same counted without axes of size 1 */
+} Shown;
+
+static void show_axis(Shown *shown, const Expression *e, const Node *node, uint32_t result, uint32_t axis)
 {
-    uint32_t count;
-    const int64_t *axes = node_integers(node, ATTR_axes, &count);
     const Type operand = operand_type(e, node, 0);
-    for (uint32_t i = 0; i < count; i++)
-        if (!dim_is(operand.dim[i], 1))
-            source[axes[i]] = i + 1;
+    if (dim_is(operand.dim[axis], 1))
+        return;
+    uint32_t order = 1;
+    for (uint32_t i = 0; i < axis; i++)
+        order += !dim_is(operand.dim[i], 1);
+    shown->axis[result] = axis + 1;
+    shown->order[result] = order;
+}
+
+/* Boundaries where neighbours in the result aren't neighbours in the operand. */
+static uint32_t shown_cuts(const Shown *shown, Type result)
+{
+    uint32_t cuts = 0, last = 0;
+    bool is_first = true;
+    for (uint32_t j = 0; j < result.rank; j++) {
+        if (dim_is(result.dim[j], 1))
+            continue;
+        const uint32_t next = last == 0 ? 0 : last + 1;
+        cuts |= (uint32_t)(!is_first && shown->order[j] != next) << j;
+        last = shown->order[j];
+        is_first = false;
+    }
+    return cuts;
 }
 
 Reg evaluate_broadcast(Expression *e, const Node *node, const Site *site)
 {
     const Type result = result_type(e, node), operand = operand_type(e, node, 0);
-    uint32_t source[MAX_RANK] = {0}, cuts = 0;
-    broadcast_sources(e, node, source);
-    for (uint32_t j = 0; j < result.rank; j++) {
-        const bool differs = j > 0 && source[j] != (source[j - 1] == 0 ? 0 : source[j - 1] + 1);
-        const bool may_repeat = source[j] != 0 && !dim_equal(operand.dim[source[j] - 1], result.dim[j]);
-        cuts |= (uint32_t)differs << j | (may_repeat ? around(j) : 0);
-    }
+    uint32_t count;
+    const int64_t *axes = node_integers(node, ATTR_axes, &count);
+    Shown shown = {0};
+    for (uint32_t i = 0; i < count; i++)
+        show_axis(&shown, e, node, (uint32_t)axes[i], i);
+    uint32_t cuts = shown_cuts(&shown, result);
+    for (uint32_t j = 0; j < result.rank; j++)
+        if (shown.axis[j] != 0 && !dim_equal(operand.dim[shown.axis[j] - 1], result.dim[j]))
+            cuts |= around(j);
     Cut cut;
     site_cut(e, site, result, cuts, &cut);
     Site to = empty_site(&cut);
     for (uint32_t i = 0; i < cut.count; i++) {
         const uint32_t j = cut.stretch[i].axis;
-        if (source[j] == 0)
+        if (shown.axis[j] == 0)
             continue;
-        const Dim dim = operand.dim[source[j] - 1];
+        const Dim dim = operand.dim[shown.axis[j] - 1];
         if (dim_equal(dim, result.dim[j]))
             site_append_stretch(&to, &cut, &cut.stretch[i]);
         else
@@ -79,18 +104,18 @@ Reg evaluate_broadcast(Expression *e, const Node *node, const Site *site)
 
 Reg evaluate_transpose(Expression *e, const Node *node, const Site *site)
 {
-    uint32_t count, cuts = 0, place[MAX_RANK];
+    const Type result = result_type(e, node);
+    uint32_t count;
     const int64_t *permutation = node_integers(node, ATTR_permutation, &count);
-    for (uint32_t j = 0; j < count; j++) {
-        cuts |= (uint32_t)(j > 0 && permutation[j] != permutation[j - 1] + 1) << j;
-        place[permutation[j]] = j;
-    }
+    Shown shown = {0};
+    for (uint32_t j = 0; j < count; j++)
+        show_axis(&shown, e, node, j, (uint32_t)permutation[j]);
     Cut cut;
-    site_cut(e, site, result_type(e, node), cuts, &cut);
+    site_cut(e, site, result, shown_cuts(&shown, result), &cut);
     Site to = empty_site(&cut);
     for (uint32_t axis = 0; axis < count; axis++)
         for (uint32_t i = 0; i < cut.count; i++)
-            if (cut.stretch[i].axis == place[axis])
+            if (shown.axis[cut.stretch[i].axis] == axis + 1)
                 site_append_stretch(&to, &cut, &cut.stretch[i]);
     return evaluate(e, node->operand[0], &to);
 }
@@ -144,8 +169,7 @@ Reg evaluate_slice(Expression *e, const Node *node, const Site *site)
     const Dim *starts = node_dims(node, ATTR_starts, &count);
     const Type operand = operand_type(e, node, 0), result = result_type(e, node);
     for (uint32_t j = 0; j < operand.rank; j++) {
-        const bool whole =
-            dim_is(starts[j], 0) && stride_of(node, j) == 1 && dim_equal(operand.dim[j], result.dim[j]);
+        const bool whole = dim_is(starts[j], 0) && stride_of(node, j) == 1 && dim_equal(operand.dim[j], result.dim[j]);
         mapped |= (uint32_t)!whole << j;
     }
     return evaluate_mapped(e, node, site, mapped, slice_axis);
@@ -263,8 +287,8 @@ static Reg padding_operand(Expression *e, const Node *node, const Padding *p, bo
         if (p->touched >> j & 1) {
             const Reg last = index_op(e, LOOP_sub, expression_dim(e, operand.dim[j]), index_constant(e, 1));
             const bool needs_clamp = clamp && axis_varies(&p->index[j]);
-            site_append(&to, operand.dim[j], needs_clamp ? axis_clamp(e, p->index[j], index_constant(e, 0), last, lanes)
-                                                         : p->index[j]);
+            site_append(&to, operand.dim[j],
+                        needs_clamp ? axis_clamp(e, p->index[j], index_constant(e, 0), last, lanes) : p->index[j]);
         }
         while (next < p->cut.count && p->cut.stretch[next].axis <= j) {
             if (!(p->touched >> p->cut.stretch[next].axis & 1))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Pointwise ops on registers: what ops.def says of each, in loop IR. A table by op names the rule for floats and for
- * integers (bool included); rules that are one loop instruction are the instruction itself. Nothing here is undefined in
- * C's sense: divisors, shifts and conversions are made safe before they are used. */
+ * integers (bool included); rules that are one loop instruction are the instruction itself. Nothing here is undefined
+ * in C's sense: divisors, shifts and conversions are made safe before they are used. */
 #include "codegen/lower/math.h"
 #include "codegen/lower/site.h"
 
@@ -138,13 +138,15 @@ static Reg zero_if_divisor_is(const Operands *o, Reg result)
 static Reg integer_div(const Operands *o)
 {
     const Reg divisor = safe_divisor(o);
-    return zero_if_divisor_is(o, loop_binary(o->f, o->is_unsigned ? LOOP_div_unsigned : LOOP_div_signed, o->x, divisor));
+    return zero_if_divisor_is(o,
+                              loop_binary(o->f, o->is_unsigned ? LOOP_div_unsigned : LOOP_div_signed, o->x, divisor));
 }
 
 static Reg integer_fmod(const Operands *o)
 {
     const Reg divisor = safe_divisor(o);
-    return zero_if_divisor_is(o, loop_binary(o->f, o->is_unsigned ? LOOP_rem_unsigned : LOOP_rem_signed, o->x, divisor));
+    return zero_if_divisor_is(o,
+                              loop_binary(o->f, o->is_unsigned ? LOOP_rem_unsigned : LOOP_rem_signed, o->x, divisor));
 }
 
 /* The divisor's sign: where the truncated rest has the other one, a divisor is missing. */
@@ -374,10 +376,15 @@ Reg expression_apply(Expression *e, OpKind op, ElementType element, Reg x, Reg y
     if (e->f->error != NULL)
         return (Reg){0};
     const ElementKind kind = element_info[element].kind;
-    const Operands o = {.f = e->f, .context = e->context, .op = op, .type = loop_type_of(e->f, x),
+    const Operands o = {.f = e->f,
+                        .context = e->context,
+                        .op = op,
+                        .type = loop_type_of(e->f, x),
                         .bits = element_bits(element),
-                        .is_unsigned = kind == KIND_UNSIGNED || kind == KIND_BOOLEAN, .is_bool = kind == KIND_BOOLEAN,
-                        .x = x, .y = y};
+                        .is_unsigned = kind == KIND_UNSIGNED || kind == KIND_BOOLEAN,
+                        .is_bool = kind == KIND_BOOLEAN,
+                        .x = x,
+                        .y = y};
     const bool is_floating = element_is_floating(element);
     PointwiseRule *rule = is_floating ? pointwise[op].of_floats : pointwise[op].of_integers;
     const LoopOp instruction = is_floating ? pointwise[op].float_op : pointwise[op].integer_op;

@@ -47,7 +47,8 @@ Status lower_group(const LowerContext *context, const Graph *graph, NodeId group
     const char *kind = node_string(node, ATTR_kind);
     LowerFamily *lower = find_family(kind);
     if (lower == NULL)
-        return diag_fail(context->diag, STATUS_UNSUPPORTED, where, "no kernels are made for groups of kind \"%s\"", kind);
+        return diag_fail(context->diag, STATUS_UNSUPPORTED, where, "no kernels are made for groups of kind \"%s\"",
+                         kind);
     if (node->region[0]->result_count == 0)
         return diag_fail(context->diag, STATUS_INVALID, where, "a group without results");
     TRY(lower(context, node->region[0], lowered));

@@ -38,7 +38,8 @@ uint32_t op_cost(OpKind op)
     default:
         break;
     }
-    const bool is_function = (op >= OP_cbrt && op <= OP_digamma && op != OP_reciprocal) || op == OP_pow || op == OP_atan2;
+    const bool is_function =
+        (op >= OP_cbrt && op <= OP_digamma && op != OP_reciprocal) || op == OP_pow || op == OP_atan2;
     return is_function ? 40 : 1;
 }
 
@@ -60,7 +61,8 @@ int64_t dim_estimate(const Module *module, Dim dim)
 
 /* ---------------------------------------------------------------- kernels ---- */
 
-bool kernel_begin(const LowerContext *context, const Graph *region, uint32_t more, LoopFunction **function, Expression **expression)
+bool kernel_begin(const LowerContext *context, const Graph *region, uint32_t more, LoopFunction **function,
+                  Expression **expression)
 {
     *function = loop_function_create(context->loops, region->parameter_count + region->result_count + more, 0);
     *expression = *function == NULL ? NULL : expression_create(context, region, *function);
@@ -81,7 +83,8 @@ Status kernel_end(const LowerContext *context, Expression *e, Dim extent, Dim wo
     if (e->f->error != NULL)
         return diag_fail(context->diag, STATUS_UNSUPPORTED, region_place(e->region), "%s", e->f->error);
     if (lowered->kernel_count == MAX_KERNELS)
-        return diag_fail(context->diag, STATUS_FAILED, region_place(e->region), "more than %d kernels", (int)MAX_KERNELS);
+        return diag_fail(context->diag, STATUS_FAILED, region_place(e->region), "more than %d kernels",
+                         (int)MAX_KERNELS);
     Kernel *kernel = &lowered->kernel[lowered->kernel_count++];
     *kernel = (Kernel){.function = e->f, .extent = extent, .work = work};
     kernel->size = expression_sizes(e, &kernel->size_count);

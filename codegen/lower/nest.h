@@ -13,14 +13,16 @@ uint32_t op_cost(OpKind op);
 int64_t dim_estimate(const Module *module, Dim dim);
 
 /* A function with the region's buffers and `more` further ones, and its expression. False: out of memory. */
-bool kernel_begin(const LowerContext *context, const Graph *region, uint32_t more, LoopFunction **function, Expression **expression);
+bool kernel_begin(const LowerContext *context, const Graph *region, uint32_t more, LoopFunction **function,
+                  Expression **expression);
 /* Adds the finished kernel to the group; a failure recorded in the function is reported. */
 Status kernel_end(const LowerContext *context, Expression *expression, Dim extent, Dim work, LoweredGroup *lowered);
 
 /* Indices along dims of a linear index, row-major. */
 void split_index(Expression *e, Reg linear, const Dim *dim, uint32_t count, AxisIndex *index);
 
-/* for i in from … to - 1 in vectors of `lanes`, then a masked rest where there may be one. from is a multiple of lanes. */
+/* for i in from … to - 1 in vectors of `lanes`, then a masked rest where there may be one. from is a multiple of lanes.
+ */
 typedef void LaneBody(void *data, Reg base, Reg active);
 void lane_loop(Expression *e, Reg from, Reg to, uint32_t lanes, bool has_rest, LaneBody *body, void *data);
 /* Whether a loop over the dimension in vectors may have a rest. */

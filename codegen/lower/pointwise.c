@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Family pointwise: results of one shape (up to reshapes), each element computed on its own.
  *
- * The space worked over starts as the first result's shape, split where a reshape on the way shows more axes. Neighbouring
- * axes are then joined wherever that makes no access worse, so that [B, S, H] with plain operands becomes one flat loop;
- * the axis that lanes run over is the one with the cheapest accesses. Both are tried out on a scrap function that only
- * index arithmetic and loads are emitted to. No choice here can change a bit of the results.
+ * The space worked over starts as the first result's shape, split where a reshape on the way shows more axes.
+ * Neighbouring axes are then joined wherever that makes no access worse, so that [B, S, H] with plain operands becomes
+ * one flat loop; the axis that lanes run over is the one with the cheapest accesses. Both are tried out on a scrap
+ * function that only index arithmetic and loads are emitted to. No choice here can change a bit of the results.
  *
  *     for item in begin … end           some outer axes, maybe blocks of the lane axis
  *       for other axes                  so many that an item is worth a call
@@ -14,8 +14,8 @@
 #include "ir/base/vec.h"
 
 enum {
-    FLAT_BLOCK = 1024,  /* elements of an item where there is one axis */
-    LONG_AXIS = 8192,   /* lane axes from here on are cut into blocks */
+    FLAT_BLOCK = 1024, /* elements of an item where there is one axis */
+    LONG_AXIS = 8192,  /* lane axes from here on are cut into blocks */
     LONG_BLOCK = 4096,
     ITEM_ELEMENTS = 2048 /* an item takes in axes up to that many */
 };
@@ -96,7 +96,8 @@ static void make_elements(Expression *e, const Site *site)
     for (uint32_t i = 0; i < count; i++)
         made[i] = evaluate(e, region->result[i], site);
     for (uint32_t i = 0; i < count; i++)
-        site_store(e, value_type(region, region->result[i]).element, e->buffer[region->parameter_count + i], site, made[i]);
+        site_store(e, value_type(region, region->result[i]).element, e->buffer[region->parameter_count + i], site,
+                   made[i]);
 }
 
 static void probe(Expression *e, const Space *space)
@@ -181,9 +182,9 @@ typedef struct Pointwise {
     LoopFunction *f;
     Space space;
     uint32_t lanes;
-    uint32_t order[MAX_RANK]; /* axes but the lane axis, outermost first */
+    uint32_t order[MAX_RANK];         /* axes but the lane axis, outermost first */
     uint32_t order_count, item_count; /* of them; of those that items run over */
-    int64_t block;            /* elements of the lane axis in an item; 0: all */
+    int64_t block;                    /* elements of the lane axis in an item; 0: all */
     AxisIndex index[MAX_RANK];
 } Pointwise;
 

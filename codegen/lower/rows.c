@@ -8,9 +8,9 @@
  *   stretches    slots of the (up to 16) blocks of a stretch of 65536 are added up slot by slot, in order
  *   halving      slot k + slot k + N/2, then N/4 … 1: one number a stretch
  *   chain        numbers of stretches, and of the steps of further reduced axes outside, are added in order from 0
- * Adding 0 to a sum that started at +0 changes no bit, so blocks and stretches that don't occur may be left out, and lanes
- * beyond the end take part as 0. Vectors of sums (N / lanes of them) go around where code is large: the loop handles the
- * one in front and then passes it to the back. */
+ * Adding 0 to a sum that started at +0 changes no bit, so blocks and stretches that don't occur may be left out, and
+ * lanes beyond the end take part as 0. Vectors of sums (N / lanes of them) go around where code is large: the loop
+ * handles the one in front and then passes it to the back. */
 #include "codegen/lower/rows.h"
 
 enum { BLOCK = 4096, STRETCH = 65536, SLOT_VECTORS = 4, UNROLLED_COST = 16 };
@@ -19,11 +19,11 @@ enum { BLOCK = 4096, STRETCH = 65536, SLOT_VECTORS = 4, UNROLLED_COST = 16 };
 typedef struct RowLoop {
     Rows *rows;
     uint32_t level;
-    uint32_t unroll;   /* vectors a step */
-    bool turns;        /* a step handles one vector after the other in a loop */
+    uint32_t unroll; /* vectors a step */
+    bool turns;      /* a step handles one vector after the other in a loop */
     bool has_blocks, has_stretches;
-    Dim dim;           /* of the innermost axis */
-    uint32_t inner;    /* its run */
+    Dim dim;        /* of the innermost axis */
+    uint32_t inner; /* its run */
 } RowLoop;
 
 static bool is_active(const RowLoop *loop, const Reduction *r)
@@ -40,8 +40,8 @@ static bool is_active(const RowLoop *loop, const Reduction *r)
 static void declare_sums(const RowLoop *loop, Reg *(*sums)(Reduction *))
 {
     FOR_REDUCTIONS(loop, r)
-        for (uint32_t u = 0; u < r->unroll; u++)
-            sums(r)[u] = loop_variable(loop->rows->f, reduction_identity(loop->rows, r, loop->rows->lanes));
+    for (uint32_t u = 0; u < r->unroll; u++)
+        sums(r)[u] = loop_variable(loop->rows->f, reduction_identity(loop->rows, r, loop->rows->lanes));
 }
 
 static Reg *sums_of(Reduction *r)
@@ -64,7 +64,8 @@ static void add_to(const RowLoop *loop, const Reduction *r, Reg variable, Reg x)
 static void pass_around(const RowLoop *loop)
 {
     LoopFunction *f = loop->rows->f;
-    FOR_REDUCTIONS(loop, r) {
+    FOR_REDUCTIONS(loop, r)
+    {
         const Reg front = loop_get(f, r->sum[0]);
         for (uint32_t u = 0; u + 1 < r->unroll; u++)
             loop_set(f, r->sum[u], loop_get(f, r->sum[u + 1]));
@@ -84,7 +85,8 @@ static void emit_vector(const RowLoop *loop, Reg base, Reg active, uint32_t numb
     const Site site = rows_full_site(rows, rows->lanes, active);
     rows_make(rows, loop->level, &site, operand);
     const Reg mask = rows->f->error == NULL ? active_mask(rows->e, &site) : (Reg){0};
-    FOR_REDUCTIONS(loop, r) {
+    FOR_REDUCTIONS(loop, r)
+    {
         Reg x = operand[r - rows->reduction];
         if (mask.id != 0)
             x = loop_select(rows->f, mask, x, reduction_identity(rows, r, rows->lanes));
@@ -166,22 +168,23 @@ static void emit_elements(const RowLoop *loop, Reg from, Reg to)
 static void reset(const RowLoop *loop, Reg *(*sums)(Reduction *))
 {
     FOR_REDUCTIONS(loop, r)
-        for (uint32_t u = 0; u < r->unroll; u++)
-            loop_set(loop->rows->f, sums(r)[u], reduction_identity(loop->rows, r, loop->rows->lanes));
+    for (uint32_t u = 0; u < r->unroll; u++)
+        loop_set(loop->rows->f, sums(r)[u], reduction_identity(loop->rows, r, loop->rows->lanes));
 }
 
 /* Sums of a block join those of the blocks before. */
 static void end_block(const RowLoop *loop)
 {
     FOR_REDUCTIONS(loop, r)
-        for (uint32_t u = 0; u < r->unroll; u++)
-            add_to(loop, r, r->block[u], loop_get(loop->rows->f, r->sum[u]));
+    for (uint32_t u = 0; u < r->unroll; u++)
+        add_to(loop, r, r->block[u], loop_get(loop->rows->f, r->sum[u]));
 }
 
 static void end_stretch(const RowLoop *loop)
 {
     LoopFunction *f = loop->rows->f;
-    FOR_REDUCTIONS(loop, r) {
+    FOR_REDUCTIONS(loop, r)
+    {
         Reg vector[MAX_UNROLL];
         for (uint32_t u = 0; u < r->unroll; u++)
             vector[u] = loop_get(f, loop->has_blocks ? r->block[u] : r->sum[u]);
@@ -281,7 +284,8 @@ static uint32_t vectors_of_sums(const Rows *rows, const Reduction *r)
 {
     if (!r->in_blocks)
         return SLOT_VECTORS;
-    const uint32_t slots = SLOT_VECTORS * target_lanes(rows->context->target, loop_kind_bytes(expression_kind(r->element)));
+    const uint32_t slots =
+        SLOT_VECTORS * target_lanes(rows->context->target, loop_kind_bytes(expression_kind(r->element)));
     return slots / rows->lanes;
 }
 
@@ -292,16 +296,17 @@ static void plan_loop(RowLoop *loop)
     dim_bounds(rows->e->module, loop->dim, &least, &most);
     loop->unroll = 1;
     bool in_blocks = false;
-    FOR_REDUCTIONS(loop, r) {
+    FOR_REDUCTIONS(loop, r)
+    {
         r->unroll = vectors_of_sums(rows, r);
         loop->unroll = r->unroll > loop->unroll ? r->unroll : loop->unroll;
         in_blocks |= r->in_blocks;
     }
     FOR_REDUCTIONS(loop, r)
-        r->unroll = r->in_blocks ? r->unroll : loop->unroll;
+    r->unroll = r->in_blocks ? r->unroll : loop->unroll;
     loop->turns = loop_cost(rows, loop->level) > UNROLLED_COST;
     FOR_REDUCTIONS(loop, r) /* what goes around must go around together */
-        loop->turns &= r->unroll == loop->unroll;
+    loop->turns &= r->unroll == loop->unroll;
     loop->has_blocks = in_blocks && most > BLOCK;
     loop->has_stretches = in_blocks && most > STRETCH;
 }
@@ -338,11 +343,11 @@ static void emit_level(RowLoop *loop)
     Rows *rows = loop->rows;
     plan_loop(loop);
     FOR_REDUCTIONS(loop, r)
-        r->total[0] = loop_variable(rows->f, reduction_identity(rows, r, 1));
+    r->total[0] = loop_variable(rows->f, reduction_identity(rows, r, 1));
     emit_runs(loop, 0);
     const Site kept = rows_kept_site(rows, 1, (Reg){0});
     FOR_REDUCTIONS(loop, r)
-        reduction_bind(rows, r, &kept, loop_get(rows->f, r->total[0]));
+    reduction_bind(rows, r, &kept, loop_get(rows->f, r->total[0]));
 }
 
 static bool has_final(const Rows *rows)

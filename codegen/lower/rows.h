@@ -15,20 +15,20 @@ typedef struct Run {
 
 typedef struct Reduction {
     Value value, operand;
-    OpKind step;          /* pointwise op that combines two */
-    ElementType element;  /* sums are kept in: f32 for smaller floats */
+    OpKind step;         /* pointwise op that combines two */
+    ElementType element; /* sums are kept in: f32 for smaller floats */
     ElementType result;
-    uint32_t level;       /* of its value */
-    bool in_blocks;       /* order matters: float sums and products */
-    uint32_t unroll;      /* vectors of sums */
-    Reg sum[MAX_UNROLL];  /* variables: vectors of the elements seen in this block */
-    Reg block[MAX_UNROLL]; /* the same of all blocks before, when in blocks */
+    uint32_t level;         /* of its value */
+    bool in_blocks;         /* order matters: float sums and products */
+    uint32_t unroll;        /* vectors of sums */
+    Reg sum[MAX_UNROLL];    /* variables: vectors of the elements seen in this block */
+    Reg block[MAX_UNROLL];  /* the same of all blocks before, when in blocks */
     Reg total[MAX_COLUMNS]; /* variables: of all stretches before; row mode has one, column mode one for each vector */
 } Reduction;
 
 typedef struct Rows {
     const LowerContext *context;
-    Graph *region;        /* softmax and the like expanded */
+    Graph *region; /* softmax and the like expanded */
     Expression *e;
     LoopFunction *f;
     Run run[MAX_RANK];
@@ -36,11 +36,11 @@ typedef struct Rows {
     Dim full_size, kept_size, reduced_size;
     Reduction reduction[MAX_REDUCTIONS];
     uint32_t reduction_count;
-    uint32_t levels;      /* loops over the reduced axes; a last one more when a result needs all reductions */
-    uint32_t *level;      /* by value: reductions on the longest way to it */
-    uint32_t *cost;       /* by value: operations since the reductions before */
-    bool *is_full;        /* by result: has the reduced shape, else one element a row */
-    uint32_t *spill;      /* by value: result whose buffer keeps it between loops, + 1 */
+    uint32_t levels; /* loops over the reduced axes; a last one more when a result needs all reductions */
+    uint32_t *level; /* by value: reductions on the longest way to it */
+    uint32_t *cost;  /* by value: operations since the reductions before */
+    bool *is_full;   /* by result: has the reduced shape, else one element a row */
+    uint32_t *spill; /* by value: result whose buffer keeps it between loops, + 1 */
     uint32_t lanes;
     AxisIndex index[MAX_RANK]; /* by run, where known */
 } Rows;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Column mode of family rows: the last axis is kept, lanes run along it, and each lane reduces its own column. An item is a
- * tile of up to four vectors of columns, so that whole cache lines are read in each step down.
+ * Column mode of family rows: the last axis is kept, lanes run along it, and each lane reduces its own column. An item
+ * is a tile of up to four vectors of columns, so that whole cache lines are read in each step down.
  *
  * The tree of float sums and products: elements of a block of 128 are added in order from 0, blocks are added in order
  * from 0, and so are the sums of the steps of further reduced axes outside. */
@@ -13,7 +13,7 @@ typedef struct Columns {
     Rows *rows;
     uint32_t count;
     Reg base[MAX_COLUMNS];
-    Reg active;    /* of the only vector */
+    Reg active; /* of the only vector */
     uint32_t level;
     uint32_t inner; /* the last reduced run */
     uint32_t last;  /* the last run, of columns */
@@ -32,8 +32,8 @@ static bool is_active(const Columns *c, const Reduction *r)
 static void declare(const Columns *c, Reg *(*sums)(Reduction *))
 {
     FOR_REDUCTIONS(c, r)
-        for (uint32_t v = 0; v < c->count; v++)
-            sums(r)[v] = loop_variable(c->rows->f, reduction_identity(c->rows, r, c->rows->lanes));
+    for (uint32_t v = 0; v < c->count; v++)
+        sums(r)[v] = loop_variable(c->rows->f, reduction_identity(c->rows, r, c->rows->lanes));
 }
 
 static Reg *sums_of(Reduction *r)
@@ -55,8 +55,8 @@ static void join(const Columns *c, Reg *(*into)(Reduction *), Reg *(*from)(Reduc
 {
     LoopFunction *f = c->rows->f;
     FOR_REDUCTIONS(c, r)
-        for (uint32_t v = 0; v < c->count; v++)
-            loop_set(f, into(r)[v], reduction_combine(c->rows, r, loop_get(f, into(r)[v]), loop_get(f, from(r)[v])));
+    for (uint32_t v = 0; v < c->count; v++)
+        loop_set(f, into(r)[v], reduction_combine(c->rows, r, loop_get(f, into(r)[v]), loop_get(f, from(r)[v])));
 }
 
 static void place_vector(const Columns *c, uint32_t v)
@@ -73,7 +73,8 @@ static void emit_step(const Columns *c, Reg *(*into)(Reduction *))
         place_vector(c, v);
         const Site site = rows_full_site(rows, rows->lanes, c->active);
         rows_make(rows, c->level, &site, operand);
-        FOR_REDUCTIONS(c, r) {
+        FOR_REDUCTIONS(c, r)
+        {
             const Reg variable = into(r)[v];
             const Reg sum = loop_get(rows->f, variable);
             loop_set(rows->f, variable, reduction_combine(rows, r, sum, operand[r - rows->reduction]));
@@ -94,8 +95,8 @@ static void emit_elements(const Columns *c, Reg from, Reg to, Reg *(*into)(Reduc
 static bool any_in_blocks(const Columns *c)
 {
     FOR_REDUCTIONS(c, r)
-        if (r->in_blocks)
-            return true;
+    if (r->in_blocks)
+        return true;
     return false;
 }
 
@@ -164,7 +165,7 @@ static void bind_totals(const Columns *c)
         place_vector(c, v);
         const Site kept = rows_kept_site(rows, rows->lanes, c->active);
         FOR_REDUCTIONS(c, r)
-            reduction_bind(rows, r, &kept, loop_get(rows->f, r->total[v]));
+        reduction_bind(rows, r, &kept, loop_get(rows->f, r->total[v]));
     }
 }
 

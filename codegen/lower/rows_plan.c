@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The plan of a rows kernel. All reductions of the region reduce the same axes of the same shape. A value's level is the
- * number of reductions on the longest way to it: loop k over the reduced axes makes the reductions of level k + 1 and the
- * results of level k.
+ * The plan of a rows kernel. All reductions of the region reduce the same axes of the same shape. A value's level is
+ * the number of reductions on the longest way to it: loop k over the reduced axes makes the reductions of level k + 1
+ * and the results of level k.
  *
  *     softmax     max (level 1), exp(x - max) and its sum (level 2), the quotient      3 loops
  *     layer norm  mean (1), mean of squares (2), the result                            3 loops
  *
- * An expensive value that later loops need again (softmax's exp) is kept in the buffer of a result that is stored last. */
+ * An expensive value that later loops need again (softmax's exp) is kept in the buffer of a result that is stored last.
+ */
 #include "codegen/lower/rows.h"
 
 #include <string.h>
@@ -136,12 +137,16 @@ static Status add_reduction(Rows *rows, const Node *node)
         return diag_fail(rows->context->diag, STATUS_UNSUPPORTED, location_text(rows->region->module, node->location),
                          "reductions over different axes or shapes in one group");
     if (rows->reduction_count == MAX_REDUCTIONS)
-        return diag_fail(rows->context->diag, STATUS_UNSUPPORTED, "group", "more than %d reductions", (int)MAX_REDUCTIONS);
+        return diag_fail(rows->context->diag, STATUS_UNSUPPORTED, "group", "more than %d reductions",
+                         (int)MAX_REDUCTIONS);
     Reduction *r = &rows->reduction[rows->reduction_count++];
     const ElementType element = value_type(rows->region, node->first_result).element;
     const bool is_small = element_is_floating(element) && element != ELEMENT_f64;
-    *r = (Reduction){.value = node->first_result, .operand = node->operand[0], .step = step_of(node->op),
-                     .element = is_small ? ELEMENT_f32 : element, .result = element};
+    *r = (Reduction){.value = node->first_result,
+                     .operand = node->operand[0],
+                     .step = step_of(node->op),
+                     .element = is_small ? ELEMENT_f32 : element,
+                     .result = element};
     r->in_blocks = element_is_floating(element) && (r->step == OP_add || r->step == OP_mul);
     return STATUS_OK;
 }
@@ -195,7 +200,8 @@ static Status classify_results(Rows *rows)
         const Dim size = type_size(region->module, value_type(region, region->result[i]));
         rows->is_full[i] = dim_equal(size, rows->full_size);
         if (!rows->is_full[i] && !dim_equal(size, rows->kept_size))
-            return diag_fail(rows->context->diag, STATUS_UNSUPPORTED, "group", "a result that is neither a row's nor a reduction's");
+            return diag_fail(rows->context->diag, STATUS_UNSUPPORTED, "group",
+                             "a result that is neither a row's nor a reduction's");
     }
     return STATUS_OK;
 }
@@ -267,10 +273,10 @@ static Status choose_spills(Rows *rows)
         for (uint32_t i = 1; i < region->value_count; i++) {
             const Value value = {i};
             const Node *node = graph_definition(region, value);
-            const bool is_candidate =
-                (op_info[node->op].traits & POINTWISE) && rows->level[i] < rows->levels && rows->spill[i] == 0 &&
-                rows->cost[i] >= WORTH_KEEPING && (best.id == 0 || rows->cost[i] > rows->cost[best.id]) &&
-                dim_equal(type_size(region->module, value_type(region, value)), rows->full_size);
+            const bool is_candidate = (op_info[node->op].traits & POINTWISE) && rows->level[i] < rows->levels &&
+                                      rows->spill[i] == 0 && rows->cost[i] >= WORTH_KEEPING &&
+                                      (best.id == 0 || rows->cost[i] > rows->cost[best.id]) &&
+                                      dim_equal(type_size(region->module, value_type(region, value)), rows->full_size);
             if (is_candidate && !is_result(region, value) && find_room(rows, value, taken) != 0 &&
                 is_needed_later(rows, value) && early[i])
                 best = value;

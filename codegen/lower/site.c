@@ -30,7 +30,8 @@ Site site_of_point(Expression *e, Type type, const Point *point)
     Site site = {.lanes = point->lanes, .active = point->active};
     const Dim *dim = point->dim != NULL ? point->dim : type.dim;
     if (point->dim == NULL && point->rank != type.rank)
-        (void)expression_fail(e, "a point of rank %u in a value of rank %u", (unsigned)point->rank, (unsigned)type.rank);
+        (void)expression_fail(e, "a point of rank %u in a value of rank %u", (unsigned)point->rank,
+                              (unsigned)type.rank);
     for (uint32_t i = 0; i < point->rank; i++)
         site_append(&site, dim[i], point->axis[i]);
     return site;
@@ -244,8 +245,8 @@ static void divide_stretch(Expression *e, const Walk *walk, uint32_t cuts, uint3
     start[runs] = walk->axis_at;
     AxisIndex linear = site_linear_of(e, walk->site, dim, walk->dim_at);
     for (uint32_t i = runs; i-- > 1;)
-        axis_divide(e, linear, expression_dim(e, axes_product(walk, start[i], start[i + 1])), walk->site->lanes, &linear,
-                    &index[i]);
+        axis_divide(e, linear, expression_dim(e, axes_product(walk, start[i], start[i + 1])), walk->site->lanes,
+                    &linear, &index[i]);
     index[0] = linear;
     for (uint32_t i = 0; i < runs; i++) {
         const uint32_t at = out->site.rank;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Inside expressions: where a value is wanted, and the index arithmetic that leads from there to its operands.
  *
- * A Site is a point of a space: a list of dimensions with as many elements, in the same row-major order, as the value it
- * is used for. It need not be the value's own shape: pointwise nodes and reshapes pass a site on as it is, parameters are
- * loaded at its linear index, and only nodes that look at single axes cut it (site_cut). So axes that no node tells apart
- * stay one index from the kernel's loop down to the load.
+ * A Site is a point of a space: a list of dimensions with as many elements, in the same row-major order, as the value
+ * it is used for. It need not be the value's own shape: pointwise nodes and reshapes pass a site on as it is,
+ * parameters are loaded at its linear index, and only nodes that look at single axes cut it (site_cut). So axes that no
+ * node tells apart stay one index from the kernel's loop down to the load.
  *
  * Index arithmetic is emitted once a scope: equal operations on equal registers give the same register, so equal sites
  * have equal registers and values are found again (memo_find). */
@@ -54,14 +54,17 @@ struct Expression {
     uint32_t depth, budget;
     AxisIndex here;     /* linear index of the elements being made; base 0: none */
     uint64_t elsewhere; /* bit i: parameter i was read at other places than that */
-    bool hoisting; /* what depends on an unknown index isn't emitted */
-    bool probing;  /* only index arithmetic and loads are emitted: costs are counted */
+    bool hoisting;      /* what depends on an unknown index isn't emitted */
+    bool probing;       /* only index arithmetic and loads are emitted: costs are counted */
     double cost;
 };
 
 /* Stands for an index that isn't known yet while hoisting, and for what depends on it. */
 #define UNKNOWN ((Reg){UINT32_MAX})
-static inline bool is_unknown(Reg reg) { return reg.id == UINT32_MAX; }
+static inline bool is_unknown(Reg reg)
+{
+    return reg.id == UINT32_MAX;
+}
 
 /* Records a failure of the kernel being built; the first one wins. Gives register 0. */
 Reg expression_fail(Expression *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -76,8 +79,14 @@ Reg index_op(Expression *e, LoopOp op, Reg a, Reg b);
 
 /* ---- axis indices ---- */
 
-static inline AxisIndex axis_uniform(Reg base) { return (AxisIndex){.base = base}; }
-static inline bool axis_varies(const AxisIndex *axis) { return axis->lanes.id != 0 || axis->step != 0; }
+static inline AxisIndex axis_uniform(Reg base)
+{
+    return (AxisIndex){.base = base};
+}
+static inline bool axis_varies(const AxisIndex *axis)
+{
+    return axis->lanes.id != 0 || axis->step != 0;
+}
 bool axis_is_unknown(const AxisIndex *axis);
 /* The indices as an i64 vector. */
 Reg axis_vector(Expression *e, const AxisIndex *axis, uint32_t lanes);
@@ -110,7 +119,8 @@ typedef struct Cut {
     Stretch stretch[MAX_RANK];
     uint32_t count;
 } Cut;
-/* Rewrites a site of a value of that type: bit j of `cuts` asks for a boundary before axis j. Axes of size 1 are in no stretch. */
+/* Rewrites a site of a value of that type: bit j of `cuts` asks for a boundary before axis j. Axes of size 1 are in no
+ * stretch. */
 void site_cut(Expression *e, const Site *from, Type type, uint32_t cuts, Cut *out);
 /* The index on an axis that stands alone (zero for one of size 1). */
 AxisIndex cut_axis(Expression *e, const Cut *cut, uint32_t axis);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Index arithmetic of expressions: i64 scalars and vectors, emitted once a scope, folded where known. What is unknown while
- * hoisting makes its results unknown and emits nothing. */
+ * Index arithmetic of expressions: i64 scalars and vectors, emitted once a scope, folded where known. What is unknown
+ * while hoisting makes its results unknown and emits nothing. */
 #include "codegen/lower/site.h"
 
 #include "ir/base/vec.h"
