@@ -217,10 +217,28 @@ static void merge(Grouping *g, Group *producer, Group *consumer)
     producer->merged_into = (uint32_t)(consumer - g->group);
 }
 
-/* Whether all uses of a group's values are by the given node. */
+/* How often the value is an operand of the group's nodes. */
+static uint32_t uses_within(const Grouping *g, const Group *group, Value value)
+{
+    uint32_t count = 0;
+    for (uint32_t member = group->first_member; member != 0; member = g->next_member[member])
+        for (uint32_t i = 0; i < g->from->node[member].operand_count; i++)
+            count += value_equal(g->from->node[member].operand[i], value);
+    return count;
+}
+
+/* Whether the only use of a group's values outside of it is one of the last value. */
 static bool only_feeds(const Grouping *g, const Group *producer, Value value)
 {
-    return producer->last == node_id(g, value) && g->uses[value.id] == 1;
+    if (producer->last != node_id(g, value) || g->uses[value.id] != 1)
+        return false;
+    for (uint32_t member = producer->first_member; member != 0; member = g->next_member[member])
+        for (uint32_t i = 0; i < g->from->node[member].result_count; i++) {
+            const Value other = node_result(&g->from->node[member], i);
+            if (!value_equal(other, value) && uses_within(g, producer, other) != g->uses[other.id])
+                return false;
+        }
+    return true;
 }
 
 /* Shape of a rows group's reduced values. */
