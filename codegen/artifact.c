@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Writes a program's outputs. A weights file is written before the file that needs it, so whoever sees the second finds the
  * first. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "codegen/c/emit_c.h"
@@ -153,9 +155,19 @@ static Status write_assembly(Writing *writing)
 
 /* ---------------------------------------------------------------- C ---- */
 
-/* Compilers are slow on large literals: beyond this, weights come from the file beside the C text. When they shall be
- * embedded all the same, the assembler takes them from there. */
+/* Compilers are slow on large literals: beyond this, the assembler takes the weights from the file beside the C text. */
 enum { LITERAL_LIMIT = 1 << 20 };
+
+/* The same file, whatever folder a compiler runs in. */
+static Status make_absolute(Writing *writing, const char **path)
+{
+    char *absolute = realpath(*path, NULL);
+    if (!absolute)
+        return diag_fail(writing->diag, STATUS_IO, *path, "%s", strerror(errno));
+    *path = arena_strdup(&writing->arena, absolute);
+    free(absolute);
+    return *path ? STATUS_OK : out_of_memory(writing);
+}
 
 static Status describe_for_c(Writing *writing)
 {
@@ -164,7 +176,8 @@ static Status describe_for_c(Writing *writing)
     WeightsForm form = WEIGHTS_IN_DATA;
     if (program->info.weights_beside || program->weights.bytes > LITERAL_LIMIT) {
         TRY(write_weights_beside(writing, &path));
-        form = program->options.weights == WEIGHTS_EMBED ? WEIGHTS_BY_INCBIN : WEIGHTS_IN_FILE;
+        TRY(make_absolute(writing, &path));
+        form = program->info.weights_beside ? WEIGHTS_IN_FILE : WEIGHTS_BY_INCBIN;
     }
     return program_describe(program, form, path, &writing->arena, &writing->view, writing->diag);
 }
