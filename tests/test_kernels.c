@@ -16,6 +16,10 @@
 
 enum { MAX_BUFFERS = 16, MAX_SYMBOLS = 8 };
 
+/* Lowered for this target; run by the JIT where this CPU has its features, else by the interpreter alone. */
+static const char *target_name = "native";
+static bool has_jit = true;
+
 /* ---------------------------------------------------------------- a region under test ---- */
 
 typedef struct Case {
@@ -38,7 +42,7 @@ static void case_begin(Case *c)
     c->random = 0x9E3779B97F4A7C15u;
     c->tolerance = 1e-5;
     c->small = true;
-    assert_int_equal(target_find("native", &c->target, &c->diag), STATUS_OK);
+    assert_int_equal(target_find(target_name, &c->target, &c->diag), STATUS_OK);
 }
 
 static void case_end(Case *c)
@@ -229,6 +233,27 @@ static Status lower_case(Case *c, LowerFamily *family, LoopModule *loops, Arena 
     return STATUS_OK;
 }
 
+/* By the JIT, against `expected`. */
+static void check_jit(Case *c, const LoopModule *loops, const LoweredGroup *lowered, const HostArray *in,
+                      const HostArray *expected, Arena *arena)
+{
+    HostArray out[MAX_BUFFERS];
+    Run run;
+    LlvmJit *jit;
+    LlvmJitModule *code = NULL;
+    assert_int_equal(llvm_jit_create(&c->target, 1, &jit, &c->diag), STATUS_OK);
+    const Status compiled = llvm_jit_add(jit, loops, NULL, 0, &code, &c->diag);
+    if (compiled != STATUS_OK)
+        show_messages(c);
+    assert_int_equal(compiled, STATUS_OK);
+    set_buffers(c, lowered, in, out, &run, arena);
+    run_kernels(c, lowered, &run, call_jit, code);
+    for (uint32_t i = 0; i < c->build.graph->result_count; i++)
+        compare(c, "JIT", &out[i], &expected[i]);
+    llvm_jit_remove(code);
+    llvm_jit_destroy(jit);
+}
+
 static void check(Case *c, LowerFamily *family)
 {
     const Graph *graph = c->build.graph;
@@ -257,19 +282,8 @@ static void check(Case *c, LowerFamily *family)
         for (uint32_t i = 0; i < graph->result_count; i++)
             compare(c, "interpreter", &out[i], &expected[i]);
     }
-    LlvmJit *jit;
-    LlvmJitModule *code = NULL;
-    assert_int_equal(llvm_jit_create(&c->target, 1, &jit, &c->diag), STATUS_OK);
-    const Status compiled = llvm_jit_add(jit, loops, NULL, 0, &code, &c->diag);
-    if (compiled != STATUS_OK)
-        show_messages(c);
-    assert_int_equal(compiled, STATUS_OK);
-    set_buffers(c, &lowered, in, out, &run, &arena);
-    run_kernels(c, &lowered, &run, call_jit, code);
-    for (uint32_t i = 0; i < graph->result_count; i++)
-        compare(c, "JIT", &out[i], &expected[i]);
-    llvm_jit_remove(code);
-    llvm_jit_destroy(jit);
+    if (has_jit)
+        check_jit(c, loops, &lowered, in, expected, &arena);
     loop_module_destroy(loops);
     arena_release(&arena);
 }
@@ -521,7 +535,6 @@ static void convolutions(void **state)
         {1, 8, 70, 1, 2, {7, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        print_message("shape %d\n", (int)i);
         convolution_case(&shapes[i]);
     }
 }
@@ -754,5 +767,19 @@ int main(void)
         cmocka_unit_test(symbolic_attention),
         cmocka_unit_test(poolings),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    Target native, target;
+    Diag diag;
+    int failed = cmocka_run_group_tests_name("native", tests, NULL, NULL);
+    static const char *const others[] = {"x86-64-v2", "x86-64-v4", "aarch64"};
+    diag_init(&diag);
+    if (target_find("native", &native, &diag) != STATUS_OK)
+        return 1;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        target_name = others[i];
+        has_jit = target_find(target_name, &target, &diag) == STATUS_OK && strcmp(target.triple, native.triple) == 0 &&
+                  (target.required & ~native.required) == 0;
+        failed += cmocka_run_group_tests_name(target_name, tests, NULL, NULL);
+    }
+    diag_release(&diag);
+    return failed;
 }
