@@ -47,10 +47,10 @@ typedef struct Scope {
     const Onnx__FunctionProto *function;
 } Scope;
 
-/* An upper bound of a symbol that the model's computation shows. */
+/* A narrower range of a symbol than its declaration has: the model's computation shows it, or a bound input has that size. */
 typedef struct SymbolBound {
     const char *name;
-    int64_t max;
+    int64_t min, max;
     struct SymbolBound *next;
 } SymbolBound;
 
@@ -64,7 +64,7 @@ typedef struct Importer {
     bool is_invalid;     /* a failure was the model's fault */
     uint32_t site_count; /* nodes imported so far, inlined ones too */
     uint32_t depth;      /* of functions and regions being imported */
-    SymbolBound *bound;      /* of earlier attempts, known from the start */
+    SymbolBound *bound;      /* known from the start: of earlier attempts, of bound inputs */
     SymbolBound *new_bound;  /* of this one: worth another attempt */
 } Importer;
 

@@ -9,6 +9,8 @@
 
 /* ---- failing ---- */
 
+enum { MAX_MESSAGES = 1000 };
+
 void import_fail(Importer *importer, Status status, const char *where, const char *format, ...)
 {
     char text[512];
@@ -16,8 +18,8 @@ void import_fail(Importer *importer, Status status, const char *where, const cha
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    diag_fail(importer->module->diag, status, where, "%s", text);
-    importer->failure_count++;
+    if (importer->failure_count++ < MAX_MESSAGES)
+        diag_fail(importer->module->diag, status, where, "%s", text);
     importer->is_invalid = importer->is_invalid || status == STATUS_INVALID;
 }
 
@@ -27,7 +29,7 @@ void import_bound(Importer *importer, const char *name, int64_t max)
     char *copy = arena_strdup(&importer->arena, name);
     if (!bound || !copy)
         return;
-    *bound = (SymbolBound){copy, max, importer->new_bound};
+    *bound = (SymbolBound){copy, INT64_MIN, max, importer->new_bound};
     importer->new_bound = bound;
 }
 
@@ -268,9 +270,13 @@ static Dim named_dimension(Importer *importer, const char *text)
         }
     }
     for (const SymbolBound *bound = importer->bound; bound; bound = bound->next)
-        if (strcmp(bound->name, name) == 0 && bound->max < max)
-            max = bound->max;
-    return min == max ? dim_constant(min) : dim_symbol(importer->module, name, min, max, SYMBOL_INPUT);
+        if (strcmp(bound->name, name) == 0) {
+            min = bound->min > min ? bound->min : min;
+            max = bound->max < max ? bound->max : max;
+        }
+    if (min > max)
+        import_fail(importer, STATUS_INVALID, importer->file_name, "no size fits dimension '%s'", text);
+    return min >= max ? dim_constant(min) : dim_symbol(importer->module, name, min, max, SYMBOL_INPUT);
 }
 
 static Type input_type(Importer *importer, const Onnx__ValueInfoProto *info, const char *where)
@@ -302,16 +308,88 @@ static Type input_type(Importer *importer, const Onnx__ValueInfoProto *info, con
     return type_scalar(element);
 }
 
-static void bind_constant(Importer *importer, Scope *scope, const char *name, const HostArray *array)
+/* Files hold the bits of these types as another type's. */
+static bool same_storage(ElementType file, ElementType element)
+{
+    const bool is_small = element == ELEMENT_bf16 || element >= ELEMENT_f8e4m3fn;
+    return file == element || (is_small && element_info[file].bytes == element_info[element].bytes);
+}
+
+/* Names of a bound input's dimensions stand for its sizes from now on. */
+static void bind_dimensions(Importer *importer, const Onnx__ValueInfoProto *info, const HostArray *array)
+{
+    const Onnx__TypeProto__Tensor *tensor = info->type ? info->type->tensor_type : NULL;
+    const Onnx__TensorShapeProto *shape = tensor ? tensor->shape : NULL;
+    for (size_t i = 0; shape && i < shape->n_dim && i < array->rank; i++) {
+        SymbolBound *bound = ARENA_NEW(&importer->arena, SymbolBound, 1);
+        if (!bound || shape->dim[i]->has_dim_value || !*onnx_text(shape->dim[i]->dim_param))
+            continue;
+        *bound = (SymbolBound){symbol_name(importer, shape->dim[i]->dim_param), array->dim[i], array->dim[i], importer->bound};
+        importer->bound = bound;
+    }
+}
+
+static void bind_constant(Importer *importer, Scope *scope, const Onnx__ValueInfoProto *info, const HostArray *array)
 {
     Builder builder = {.graph = scope->sheet->graph};
-    const Type type = type_make_static(importer->module, array->element, array->dim, array->rank);
+    const char *name = onnx_text(info->name);
+    const char *where = arena_printf(&importer->arena, "%s: input '%s'", importer->file_name, name);
+    const Type due = input_type(importer, info, onnx_text(where));
+    const Type type = type_make_static(importer->module, due.element, array->dim, array->rank);
+    bool fits = due.rank == array->rank && same_storage(array->element, due.element);
+    for (uint32_t i = 0; fits && i < due.rank; i++)
+        fits = !dim_is_constant(due.dim[i]) || dim_equal(due.dim[i], type.dim[i]);
+    if (!fits) {
+        import_fail(importer, STATUS_INVALID, onnx_text(where), "the array bound to it has another type or shape");
+        return;
+    }
     scope_bind(importer, scope, name, build_constant(&builder, constant_copy(importer->module, type, array->data)), NULL);
+}
+
+static bool has_dimension(const Importer *importer, const Onnx__GraphProto *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_input; i++) {
+        const Onnx__TypeProto *type = graph->input[i]->type;
+        const Onnx__TensorShapeProto *shape = type && type->tensor_type ? type->tensor_type->shape : NULL;
+        for (size_t k = 0; shape && k < shape->n_dim; k++)
+            if (strcmp(onnx_text(shape->dim[k]->dim_param), name) == 0)
+                return true;
+    }
+    for (uint32_t i = 0; i < importer->module->symbol_count; i++) /* those the importer named */
+        if (strcmp(importer->module->symbol[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool has_input(const Onnx__GraphProto *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->n_input; i++)
+        if (strcmp(onnx_text(graph->input[i]->name), name) == 0)
+            return true;
+    return false;
+}
+
+/* Options that name nothing in the model are mistakes. */
+static void check_options(Importer *importer, const Onnx__GraphProto *graph)
+{
+    for (uint32_t i = 0; i < importer->options->dimension_count; i++)
+        if (!has_dimension(importer, graph, importer->options->dimension[i].name))
+            import_fail(importer, STATUS_INVALID, importer->file_name, "no input has a dimension named '%s'",
+                        importer->options->dimension[i].name);
+    for (uint32_t i = 0; i < importer->options->binding_count; i++)
+        if (!has_input(graph, importer->options->binding[i].name))
+            import_fail(importer, STATUS_INVALID, importer->file_name, "no input is named '%s'",
+                        importer->options->binding[i].name);
 }
 
 /* Initializers are bound already, without being nodes yet: parameters come first in a graph. So do bound inputs later. */
 static void import_inputs(Importer *importer, Scope *scope, const Onnx__GraphProto *graph)
 {
+    for (size_t i = 0; i < graph->n_input; i++) {
+        const InputBinding *binding = find_binding(importer, onnx_text(graph->input[i]->name));
+        if (binding)
+            bind_dimensions(importer, graph->input[i], &binding->value);
+    }
     for (size_t i = 0; i < graph->n_input; i++) {
         const char *name = onnx_text(graph->input[i]->name);
         const char *where = arena_printf(&importer->arena, "%s: input '%s'", importer->file_name, name);
@@ -326,7 +404,7 @@ static void import_inputs(Importer *importer, Scope *scope, const Onnx__GraphPro
     for (size_t i = 0; i < graph->n_input; i++) {
         const InputBinding *binding = find_binding(importer, onnx_text(graph->input[i]->name));
         if (binding)
-            bind_constant(importer, scope, binding->name, &binding->value);
+            bind_constant(importer, scope, graph->input[i], &binding->value);
     }
 }
 
@@ -367,6 +445,7 @@ static void import_model(Importer *importer)
     }
     import_initializers(importer, &scope, graph);
     import_inputs(importer, &scope, graph);
+    check_options(importer, graph);
     import_nodes(importer, &scope, graph->node, graph->n_node);
     if (importer->failure_count == 0 && importer->module->status == STATUS_OK)
         import_outputs(importer, &scope, graph);
@@ -413,10 +492,16 @@ static void add_bounds(Importer *importer)
     }
 }
 
+/* Builders call what an op can't express invalid; when the outcome is "not supported", so is all that led to it. */
 static void copy_messages(const Diag *from, Diag *to)
 {
+    Status outcome = STATUS_OUT_OF_MEMORY;
+    for (const DiagMessage *message = from->first; message; message = message->next)
+        outcome = message->status;
+    if (from->count == 0)
+        diag_fail(to, outcome, "", "out of memory");
     for (const DiagMessage *message = from->first; message; message = message->next) {
-        diag_fail(to, message->status, message->where, "%s", message->what);
+        diag_fail(to, outcome == STATUS_UNSUPPORTED ? outcome : message->status, message->where, "%s", message->what);
         if (*message->hint)
             diag_hint(to, "%s", message->hint);
     }
