@@ -368,6 +368,12 @@ static Status write_items(Layout *layout, FILE *file, SectionNumber section)
     return STATUS_OK;
 }
 
+static void write_relocations(Layout *layout, FILE *file, SectionNumber changed)
+{
+    if (layout->rela_count[changed] != 0)
+        fwrite(layout->rela[changed], RELA_BYTES, layout->rela_count[changed], file);
+}
+
 static Status write_section(Layout *layout, FILE *file, SectionNumber number)
 {
     switch (number) {
@@ -378,8 +384,7 @@ static Status write_section(Layout *layout, FILE *file, SectionNumber number)
         return write_items(layout, file, number);
     case SECTION_RELOCATED_RELA:
     case SECTION_WRITABLE_RELA:
-        fwrite(layout->rela[layout->section[number].sh_info], RELA_BYTES,
-               layout->rela_count[layout->section[number].sh_info], file);
+        write_relocations(layout, file, (SectionNumber)layout->section[number].sh_info);
         break;
     case SECTION_SYMBOLS:
         fwrite(layout->symbol, SYMBOL_BYTES, layout->symbol_count, file);

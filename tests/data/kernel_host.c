@@ -13,6 +13,8 @@ typedef int32_t Kernel(void *const *buffer, const int64_t *size, int64_t begin, 
 extern Kernel *const kernel_table[];
 
 int32_t adze_launch(const void *context, Kernel *kernel, void *const *buffer, const int64_t *size, int64_t extent,
+                    int64_t work);
+int32_t adze_launch(const void *context, Kernel *kernel, void *const *buffer, const int64_t *size, int64_t extent,
                     int64_t work)
 {
     (void)work;
