@@ -14,13 +14,14 @@ add_custom_command(
   VERBATIM)
 
 set(embed_flags -std=gnu17 -O2 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -Wall -Wextra -Werror)
+set(embed_flags_aarch64 -mno-outline-atomics) # nothing from libgcc
 # embed_compile(ARCHITECTURE COMPILER): runtime_ARCHITECTURE.o, empty when there is no compiler.
 function(embed_compile architecture compiler)
   set(object ${embed_folder}/runtime_${architecture}.o)
   if(compiler)
     add_custom_command(
       OUTPUT ${object}
-      COMMAND ${compiler} ${embed_flags} -c ${embed_text} -o ${object}
+      COMMAND ${compiler} ${embed_flags} ${embed_flags_${architecture}} -c ${embed_text} -o ${object}
       DEPENDS ${embed_text}
       VERBATIM)
   else()
