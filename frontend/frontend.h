@@ -29,8 +29,8 @@ typedef struct ImportOptions {
     uint32_t binding_count;
 } ImportOptions;
 
-/* Imports an ONNX file. Weights stay in the file, which is mapped for as long as the module lives. `options` may be NULL.
- * All nodes that aren't supported are reported, one STATUS_UNSUPPORTED message each. */
+/* Imports an ONNX file. Weights stay in the file, which is mapped for as long as the module lives. `options` may be
+ * NULL. All nodes that aren't supported are reported, one STATUS_UNSUPPORTED message each. */
 Module *onnx_import(const char *path, const ImportOptions *options, Diag *diag);
 
 /* Whether the bytes (the first few hundred of a file are enough) look like an ONNX model. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See onnx_cases.h. Reads just as much of the tar format as scripts/onnx-pick-cases writes: regular files, short names. */
+ * See onnx_cases.h. Reads just as much of the tar format as scripts/onnx-pick-cases writes: regular files, short names.
+ */
 #include "tests/onnx_cases.h"
 
 #include <stdio.h>

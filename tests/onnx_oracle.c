@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * onnx_oracle: an ONNX model by the interpreter, with the contract of `adze run`, for the conformance runner:
- *     onnx_oracle run MODEL.onnx --input A.npy … --output-dir DIR
+ *     onnx_oracle run MODEL.onnx [--bind NAME=FILE.npy …] --input A.npy … --output-dir DIR
  * Exit status: 0 done, 2 not supported, 1 anything else. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@ enum { MAX_INPUTS = 256 };
 
 typedef struct Request {
     const char *model, *output_dir;
-    const char *input[MAX_INPUTS];
-    uint32_t input_count;
+    const char *input[MAX_INPUTS], *binding[MAX_INPUTS];
+    uint32_t input_count, binding_count;
 } Request;
 
 static bool read_request(int count, char **argument, Request *request)
@@ -23,6 +23,8 @@ static bool read_request(int count, char **argument, Request *request)
         const bool has_next = i + 1 < count;
         if (strcmp(argument[i], "--input") == 0 && has_next && request->input_count < MAX_INPUTS)
             request->input[request->input_count++] = argument[++i];
+        else if (strcmp(argument[i], "--bind") == 0 && has_next && request->binding_count < MAX_INPUTS)
+            request->binding[request->binding_count++] = argument[++i];
         else if (strcmp(argument[i], "--output-dir") == 0 && has_next)
             request->output_dir = argument[++i];
         else if (strcmp(argument[i], "run") != 0)
@@ -66,14 +68,31 @@ static Status check_text(const Module *module, Diag *diag)
     return status;
 }
 
+static Status read_bindings(const Request *request, InputBinding *binding, Arena *arena, Diag *diag)
+{
+    for (uint32_t i = 0; i < request->binding_count; i++) {
+        const char *equals = strchr(request->binding[i], '=');
+        if (!equals)
+            return diag_fail(diag, STATUS_USAGE, "--bind", "NAME=FILE is due");
+        binding[i].name = arena_printf(arena, "%.*s", (int)(equals - request->binding[i]), request->binding[i]);
+        TRY(npy_read(equals + 1, &binding[i].value, arena, diag));
+    }
+    return STATUS_OK;
+}
+
 static Status run(const Request *request, bool check, Diag *diag)
 {
     Arena arena;
-    Module *module = onnx_import(request->model, NULL, diag);
-    if (!module)
-        return diag->count ? STATUS_FAILED : STATUS_OUT_OF_MEMORY;
+    InputBinding binding[MAX_INPUTS];
     arena_init(&arena);
-    Status status = module_verify(module);
+    Status status = read_bindings(request, binding, &arena, diag);
+    const ImportOptions options = {.binding = binding, .binding_count = request->binding_count};
+    Module *module = status == STATUS_OK ? onnx_import(request->model, &options, diag) : NULL;
+    if (!module) {
+        arena_release(&arena);
+        return diag->count ? STATUS_FAILED : STATUS_OUT_OF_MEMORY;
+    }
+    status = module_verify(module);
     if (status == STATUS_OK && check)
         status = check_text(module, diag);
     if (status == STATUS_OK)

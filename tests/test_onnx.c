@@ -235,7 +235,8 @@ static void assert_type(Module *module, uint32_t result, const char *due)
 
 /* ---- hostile bytes ---- */
 
-/* A graph with a node with an attribute with a graph …, as deep as there is room: lengths count the bytes that follow. */
+/* A graph with a node with an attribute with a graph …, as deep as there is room: lengths count the bytes that follow.
+ */
 static void nested_messages(uint8_t *bytes, size_t room)
 {
     enum { GRAPH = 0x3A, NODE = 0x0A, ATTRIBUTE = 0x2A, SUBGRAPH = 0x32, HEADER = 6 };
@@ -297,9 +298,10 @@ static void scan_keeps_weights_where_they_are(void **state)
     WireReference reference;
     assert_int_equal(wire_scan(bytes, 13, "bytes", &out, &draft->diag), STATUS_INVALID); /* one byte short */
     strbuf_release(&out);
-    assert_int_equal(wire_scan((const uint8_t[]){0x3A, 0x0B, 0x2A, 0x09, 0x4A, 0x04, 'a', 'b', 'c', 'd', 0xA0, 0x06, 0x01}, 13,
-                               "bytes", &out, &draft->diag),
-                     STATUS_OK);
+    assert_int_equal(
+        wire_scan((const uint8_t[]){0x3A, 0x0B, 0x2A, 0x09, 0x4A, 0x04, 'a', 'b', 'c', 'd', 0xA0, 0x06, 0x01}, 13,
+                  "bytes", &out, &draft->diag),
+        STATUS_OK);
     assert_null(memchr(out.text, 'b', out.length));
     memcpy(&reference, out.text + out.length - sizeof reference, sizeof reference);
     assert_int_equal(reference.offset, 6);
@@ -386,7 +388,8 @@ static void external_data_stays_inside_the_folder(void **state)
 {
     Draft *draft = *state;
     static const float value[] = {4, 5};
-    static const char *const refused[] = {"../secret", "/etc/passwd", "link", "hard", "folder/../../secret", "missing", ""};
+    static const char *const refused[] = {"../secret",           "/etc/passwd", "link", "hard",
+                                          "folder/../../secret", "missing",     ""};
     char path[192], other[192];
     snprintf(path, sizeof path, "%s/weights", draft->folder);
     write_bytes(path, value, sizeof value);

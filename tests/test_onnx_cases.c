@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ONNX's own backend cases, one an op: imported, run by the interpreter, compared with the published outputs. And the same
- * files with damaged bytes: whatever they say, the importer ends with a module or a message. */
+ * ONNX's own backend cases, one an op: imported, run by the interpreter, compared with the published outputs. And the
+ * same files with damaged bytes: whatever they say, the importer ends with a module or a message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,7 +57,8 @@ static bool same_array(const HostArray *got, const HostArray *due)
     return true;
 }
 
-static bool read_array(size_t index, const char *kind, uint32_t number, ElementType element, HostArray *array, Arena *arena)
+static bool read_array(size_t index, const char *kind, uint32_t number, ElementType element, HostArray *array,
+                       Arena *arena)
 {
     char file[32], path[PATH_BYTES];
     snprintf(file, sizeof file, "%s_%u.npy", kind, number);
@@ -130,10 +131,18 @@ static size_t damage(uint8_t *bytes, size_t count, uint64_t *seed)
     for (uint32_t i = 0; i < changes && count > 1; i++) {
         const size_t at = next_random(seed) % count;
         switch (next_random(seed) % 4) {
-        case 0: bytes[at] = (uint8_t)next_random(seed); break;
-        case 1: bytes[at] ^= (uint8_t)(1 << next_random(seed) % 8); break;
-        case 2: bytes[at] = (uint8_t)(bytes[at] + (next_random(seed) & 1 ? 1 : 255)); break;
-        default: count = next_random(seed) % 8 ? count : at; break;
+        case 0:
+            bytes[at] = (uint8_t)next_random(seed);
+            break;
+        case 1:
+            bytes[at] ^= (uint8_t)(1 << next_random(seed) % 8);
+            break;
+        case 2:
+            bytes[at] = (uint8_t)(bytes[at] + (next_random(seed) & 1 ? 1 : 255));
+            break;
+        default:
+            count = next_random(seed) % 8 ? count : at;
+            break;
         }
     }
     return count;

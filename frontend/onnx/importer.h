@@ -6,9 +6,9 @@
  *          └─ Sheet ── the IR graph they are added to, and the integers known in it
  *               └─ Site ── one ONNX node being imported: what a rule works on
  *
- * A rule reads operands and attributes of its site, adds nodes through the site's builder and gives results. A rule that
- * can't go on calls site_unsupported or site_invalid once and returns: the node's results are then poisoned, nodes that
- * use them are passed over silently, and the import goes on, so that all reasons are reported in one run. */
+ * A rule reads operands and attributes of its site, adds nodes through the site's builder and gives results. A rule
+ * that can't go on calls site_unsupported or site_invalid once and returns: the node's results are then poisoned, nodes
+ * that use them are passed over silently, and the import goes on, so that all reasons are reported in one run. */
 #ifndef ADZE_FRONTEND_ONNX_IMPORTER_H
 #define ADZE_FRONTEND_ONNX_IMPORTER_H
 
@@ -31,9 +31,9 @@ typedef struct Sheet {
 
 typedef struct NameEntry {
     const char *name;
-    Value value; /* 0: the node that should give it failed */
+    Value value;                          /* 0: the node that should give it failed */
     const Onnx__TensorProto *initializer; /* not made a constant yet */
-    bool is_absent; /* an input that the caller of a function leaves out */
+    bool is_absent;                       /* an input that the caller of a function leaves out */
 } NameEntry;
 
 typedef struct Scope {
@@ -47,7 +47,8 @@ typedef struct Scope {
     const Onnx__FunctionProto *function;
 } Scope;
 
-/* A narrower range of a symbol than its declaration has: the model's computation shows it, or a bound input has that size. */
+/* A narrower range of a symbol than its declaration has: the model's computation shows it, or a bound input has that
+ * size. */
 typedef struct SymbolBound {
     const char *name;
     int64_t min, max;
@@ -61,11 +62,11 @@ typedef struct Importer {
     const char *file_name; /* without folders */
     const ImportOptions *options;
     uint32_t failure_count;
-    bool is_invalid;     /* a failure was the model's fault */
-    uint32_t site_count; /* nodes imported so far, inlined ones too */
-    uint32_t depth;      /* of functions and regions being imported */
-    SymbolBound *bound;      /* known from the start: of earlier attempts, of bound inputs */
-    SymbolBound *new_bound;  /* of this one: worth another attempt */
+    bool is_invalid;        /* a failure was the model's fault */
+    uint32_t site_count;    /* nodes imported so far, inlined ones too */
+    uint32_t depth;         /* of functions and regions being imported */
+    SymbolBound *bound;     /* known from the start: of earlier attempts, of bound inputs */
+    SymbolBound *new_bound; /* of this one: worth another attempt */
 } Importer;
 
 enum { MAX_SITES = 1 << 20, MAX_NESTING = 64 };
@@ -75,11 +76,11 @@ typedef struct Site {
     Scope *scope;
     Builder builder;
     const Onnx__NodeProto *proto;
-    int64_t opset;    /* of the op's domain */
-    int argument;     /* of the op's row */
+    int64_t opset; /* of the op's domain */
+    int argument;  /* of the op's row */
     uint32_t input_count, output_count;
-    Value *input;     /* 0 where absent */
-    Value *output;    /* given by the rule */
+    Value *input;  /* 0 where absent */
+    Value *output; /* given by the rule */
     bool failed;
 } Site;
 

@@ -250,7 +250,8 @@ static bool known_cast(Follow *f)
                 return false;
             f->out[i] = dim_constant(!dim_is(x, 0));
         } else {
-            const bool fits = f->type.element == ELEMENT_i64 || !dim_is_constant(x) || x.constant == (int32_t)x.constant;
+            const bool fits =
+                f->type.element == ELEMENT_i64 || !dim_is_constant(x) || x.constant == (int32_t)x.constant;
             if (!fits)
                 return false;
             f->out[i] = x;
@@ -390,19 +391,44 @@ static bool known_reduce(Follow *f)
 }
 
 static KnownRule *const known_rule[OP_COUNT] = {
-    [OP_constant] = known_constant,     [OP_dimension] = known_dimension,     [OP_iota] = known_iota,
-    [OP_reshape] = known_same,          [OP_broadcast] = known_broadcast,     [OP_transpose] = known_transpose,
-    [OP_slice] = known_slice,           [OP_reverse] = known_reverse,         [OP_concatenate] = known_concatenate,
-    [OP_gather] = known_gather,         [OP_take_along] = known_take_along,   [OP_pad] = known_pad,
-    [OP_cast] = known_cast,             [OP_add] = known_binary,              [OP_sub] = known_binary,
-    [OP_mul] = known_binary,            [OP_div] = known_binary,              [OP_remainder] = known_binary,
-    [OP_fmod] = known_binary,           [OP_max] = known_binary,              [OP_min] = known_binary,
-    [OP_and] = known_binary,            [OP_or] = known_binary,               [OP_equal] = known_binary,
-    [OP_not_equal] = known_binary,      [OP_less] = known_binary,             [OP_less_equal] = known_binary,
-    [OP_greater] = known_binary,        [OP_greater_equal] = known_binary,    [OP_neg] = known_neg,
-    [OP_abs] = known_abs,               [OP_not] = known_not,                 [OP_select] = known_select,
-    [OP_reduce_sum] = known_reduce,     [OP_reduce_prod] = known_reduce,      [OP_reduce_max] = known_reduce,
-    [OP_reduce_min] = known_reduce,     [OP_bind_dimension] = known_same,
+    [OP_constant] = known_constant,
+    [OP_dimension] = known_dimension,
+    [OP_iota] = known_iota,
+    [OP_reshape] = known_same,
+    [OP_broadcast] = known_broadcast,
+    [OP_transpose] = known_transpose,
+    [OP_slice] = known_slice,
+    [OP_reverse] = known_reverse,
+    [OP_concatenate] = known_concatenate,
+    [OP_gather] = known_gather,
+    [OP_take_along] = known_take_along,
+    [OP_pad] = known_pad,
+    [OP_cast] = known_cast,
+    [OP_add] = known_binary,
+    [OP_sub] = known_binary,
+    [OP_mul] = known_binary,
+    [OP_div] = known_binary,
+    [OP_remainder] = known_binary,
+    [OP_fmod] = known_binary,
+    [OP_max] = known_binary,
+    [OP_min] = known_binary,
+    [OP_and] = known_binary,
+    [OP_or] = known_binary,
+    [OP_equal] = known_binary,
+    [OP_not_equal] = known_binary,
+    [OP_less] = known_binary,
+    [OP_less_equal] = known_binary,
+    [OP_greater] = known_binary,
+    [OP_greater_equal] = known_binary,
+    [OP_neg] = known_neg,
+    [OP_abs] = known_abs,
+    [OP_not] = known_not,
+    [OP_select] = known_select,
+    [OP_reduce_sum] = known_reduce,
+    [OP_reduce_prod] = known_reduce,
+    [OP_reduce_max] = known_reduce,
+    [OP_reduce_min] = known_reduce,
+    [OP_bind_dimension] = known_same,
 };
 
 /* ---- sheets ---- */

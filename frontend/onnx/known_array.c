@@ -48,7 +48,8 @@ const int64_t *site_integers_of_input(Site *s, uint32_t index, const char *what,
     int64_t *number = dim ? SITE_NEW(s, int64_t, *count) : NULL;
     for (uint32_t i = 0; number && i < *count; i++) {
         if (!dim_is_constant(dim[i])) {
-            site_unsupported(s, "%s depends on a dimension that isn't fixed (input '%s')", what, s->proto->input[index]);
+            site_unsupported(s, "%s depends on a dimension that isn't fixed (input '%s')", what,
+                             s->proto->input[index]);
             return NULL;
         }
         number[i] = dim[i].constant;

@@ -89,7 +89,7 @@ static Status map_model(Module *module, const char *path, uint32_t *blob)
 /* Opens `location` below the folder, one component at a time, or gives -1. Ends `folder`. */
 static int open_below(int folder, char *location)
 {
-    for (char *part = location; folder >= 0; ) {
+    for (char *part = location; folder >= 0;) {
         char *slash = strchr(part, '/');
         if (slash)
             *slash = '\0';
@@ -126,7 +126,8 @@ static Status map_external(ModelFile *file, const char *location, const char *wh
                            "external data '%s' is no file inside the model's folder (links aren't followed)", location);
     if (fstat(descriptor, &info) != 0 || info.st_nlink != 1) {
         close(descriptor);
-        return module_fail(file->module, STATUS_IO, where, "external data '%s' has several names (hard links)", location);
+        return module_fail(file->module, STATUS_IO, where, "external data '%s' has several names (hard links)",
+                           location);
     }
     TRY(map_descriptor(file->module, descriptor, location, blob));
     *entry = (ExternalFile){location, *blob, file->external};
@@ -198,13 +199,15 @@ static void unpack_small(uint8_t *to, const uint8_t *from, size_t count, uint32_
 
 /* A constant from `count` bytes in the file's own form. They lie in a blob, or in memory when blob is UINT32_MAX. */
 static Status constant_from_bytes(ModelFile *file, const Onnx__TensorProto *tensor, const char *where, Type type,
-                                  const uint8_t *bytes, size_t count, uint32_t blob, size_t offset, ConstantId *constant)
+                                  const uint8_t *bytes, size_t count, uint32_t blob, size_t offset,
+                                  ConstantId *constant)
 {
     const uint32_t bits = element_row[tensor->data_type].bits;
     const size_t size = (size_t)type_static_size(type);
     const size_t due = bits >= 8 ? size * (bits / 8) : (size * bits + 7) / 8;
     if (count != due)
-        return module_fail(file->module, STATUS_INVALID, where, "the tensor has %zu bytes of data, %zu are due", count, due);
+        return module_fail(file->module, STATUS_INVALID, where, "the tensor has %zu bytes of data, %zu are due", count,
+                           due);
     if (type.element == ELEMENT_bool) { /* kernels rely on 0 and 1 */
         uint8_t *plain = arena_alloc(file->arena, size);
         for (size_t i = 0; plain && i < size; i++)
@@ -302,7 +305,8 @@ static Status constant_from_external(ModelFile *file, const Onnx__TensorProto *t
     TRY(map_external(file, location, where, &index));
     const Blob blob = file->module->blob[index];
     if (offset > blob.bytes || (length != SIZE_MAX && length > blob.bytes - offset))
-        return module_fail(file->module, STATUS_INVALID, where, "external data '%s' ends before the tensor does", location);
+        return module_fail(file->module, STATUS_INVALID, where, "external data '%s' ends before the tensor does",
+                           location);
     const size_t rest = length == SIZE_MAX ? blob.bytes - offset : length;
     return constant_from_bytes(file, tensor, where, type, blob.data + offset, rest, index, offset, constant);
 }

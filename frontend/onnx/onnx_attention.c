@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ONNX attention: Attention (opsets 23 to 25), RotaryEmbedding.
- * The plain case is the IR's attention op; the rest (softcap, scores as output, softmax in another precision, small floats)
- * is spelled out, rounding where the op's function body does. */
+ * The plain case is the IR's attention op; the rest (softcap, scores as output, softmax in another precision, small
+ * floats) is spelled out, rounding where the op's function body does. */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ enum { MODE_SCORES, MODE_SOFTCAPPED, MODE_BIASED, MODE_PROBABILITIES };
 typedef struct Heads {
     Value q, k, v; /* [B, H, S, D], [B, G, T, D], [B, G, T, E] */
     Dim q_length, k_length, past;
-    bool is_flat;  /* inputs were [B, S, H D] */
+    bool is_flat; /* inputs were [B, S, H D] */
 } Heads;
 
 static Value with(Site *s, OpKind op, Value x, double y)
@@ -50,7 +50,8 @@ static bool read_heads(Site *s, Heads *heads)
 {
     const uint32_t rank = site_rank(s, 0);
     const int64_t q_heads = site_integer(s, "q_num_heads", 0), k_heads = site_integer(s, "kv_num_heads", 0);
-    *heads = (Heads){site_input(s, 0), site_input(s, 1), site_input(s, 2), .past = dim_constant(0), .is_flat = rank == 3};
+    *heads =
+        (Heads){site_input(s, 0), site_input(s, 1), site_input(s, 2), .past = dim_constant(0), .is_flat = rank == 3};
     if ((rank != 3 && rank != 4) || site_rank(s, 1) != rank || site_rank(s, 2) != rank ||
         (rank == 3 && (q_heads < 1 || k_heads < 1))) {
         site_invalid(s, "inputs of rank %u with %lld and %lld heads", rank, (long long)q_heads, (long long)k_heads);
@@ -118,7 +119,8 @@ static Value mask_bias(Site *s, const Heads *heads, ElementType element)
 static Value query_less_key(Site *s, const Heads *heads)
 {
     Builder *b = &s->builder;
-    const Dim dim[2] = {heads->q_length, heads->k_length}, wide[4] = {site_type_of(s, heads->q).dim[0], dim_constant(1), dim[0], dim[1]};
+    const Dim dim[2] = {heads->q_length, heads->k_length},
+              wide[4] = {site_type_of(s, heads->q).dim[0], dim_constant(1), dim[0], dim[1]};
     const Type plane = type_make(s->importer->module, ELEMENT_i64, dim, 2);
     const Value difference = build_binary(b, OP_sub, build_iota(b, plane, 0), build_iota(b, plane, 1));
     if (site_has(s, 4) || !site_has(s, 6))
@@ -168,8 +170,12 @@ static Value plain_attention(Site *s, const Heads *heads, Value bias, double sca
     if (bias.id)
         operand[3] = as_rank_4(s, bias);
     const Attr attr[] = {{.key = ATTR_scale, .real = scale}, {.key = ATTR_causal, .integer = 0}};
-    const NodeSpec spec = {.op = OP_attention, .operand = operand, .operand_count = bias.id ? 4 : 3, .attr = attr,
-                           .attr_count = 2, .location = s->builder.location};
+    const NodeSpec spec = {.op = OP_attention,
+                           .operand = operand,
+                           .operand_count = bias.id ? 4 : 3,
+                           .attr = attr,
+                           .attr_count = 2,
+                           .location = s->builder.location};
     return site_failed(s) ? (Value){0} : graph_add_value(s->builder.graph, &spec);
 }
 
@@ -218,7 +224,8 @@ static Value zero_masked_rows(Site *s, Value probabilities, Value bias)
     const int64_t last = (int64_t)site_type_of(s, bias).rank - 1;
     const Value largest = build_reduce(&s->builder, OP_reduce_max, bias, &last, 1, true);
     const Value is_masked = build_binary_scalar(&s->builder, OP_equal, largest, -INFINITY);
-    return site_select(s, is_masked, build_scalar(&s->builder, site_type_of(s, probabilities).element, 0), probabilities);
+    return site_select(s, is_masked, build_scalar(&s->builder, site_type_of(s, probabilities).element, 0),
+                       probabilities);
 }
 
 static Value spelled_attention(Site *s, const Heads *heads, Value bias, double scale, Value *scores_out)
@@ -258,7 +265,8 @@ void import_attention(Site *s)
         return;
     const Type q = site_type_of(s, heads.q);
     const Dim head_size = q.dim[3];
-    const double otherwise = dim_is_constant(head_size) && head_size.constant > 0 ? 1 / sqrt((double)head_size.constant) : 0;
+    const double otherwise =
+        dim_is_constant(head_size) && head_size.constant > 0 ? 1 / sqrt((double)head_size.constant) : 0;
     const double scale = site_real(s, "scale", otherwise);
     if (!(scale > 0)) {
         site_unsupported(s, "a scale of %g, or heads whose size isn't fixed", scale);
@@ -334,10 +342,12 @@ void import_rotary_embedding(Site *s)
     const Value rotated = last_part(s, x, zero, turned, 1), rest = last_part(s, x, turned, size, 1);
     const bool interleaved = site_integer(s, "interleaved", 0);
     const Value x1 = interleaved ? last_part(s, rotated, zero, turned, 2) : last_part(s, rotated, zero, half, 1);
-    const Value x2 = interleaved ? last_part(s, rotated, dim_constant(1), turned, 2) : last_part(s, rotated, half, turned, 1);
+    const Value x2 =
+        interleaved ? last_part(s, rotated, dim_constant(1), turned, 2) : last_part(s, rotated, half, turned, 1);
     const Value cosine = rotation(s, 1), sine = rotation(s, 2);
     const Value real = site_binary(s, OP_sub, site_binary(s, OP_mul, cosine, x1), site_binary(s, OP_mul, sine, x2));
-    const Value imaginary = site_binary(s, OP_add, site_binary(s, OP_mul, sine, x1), site_binary(s, OP_mul, cosine, x2));
+    const Value imaginary =
+        site_binary(s, OP_add, site_binary(s, OP_mul, sine, x1), site_binary(s, OP_mul, cosine, x2));
     if (site_failed(s))
         return;
     Value parts[3] = {real, imaginary, rest};

@@ -34,7 +34,8 @@ void import_flex_attention(Site *s)
     const ElementType wide = q.element == ELEMENT_f64 ? ELEMENT_f64 : ELEMENT_f32;
     const ElementType precision = site_element(s, "softmax_precision", wide);
     const double scale = site_real(s, "scale", 1 / sqrt((double)q.dim[3].constant));
-    const Value k = site_repeat_heads(s, site_input(s, 1), q.dim[1]), v = site_repeat_heads(s, site_input(s, 2), q.dim[1]);
+    const Value k = site_repeat_heads(s, site_input(s, 1), q.dim[1]),
+                v = site_repeat_heads(s, site_input(s, 2), q.dim[1]);
     const Value left = build_binary_scalar(b, OP_mul, site_input(s, 0), sqrt(scale));
     const Value right = build_binary_scalar(b, OP_mul, k, sqrt(scale));
     if (site_failed(s))
@@ -43,11 +44,12 @@ void import_flex_attention(Site *s)
     scores = modified(s, "score_mod", scores);
     if (site_failed(s))
         return;
-    const Value probabilities = modified(s, "prob_mod", build_softmax(b, OP_softmax, build_cast(b, scores, precision), 3));
+    const Value probabilities =
+        modified(s, "prob_mod", build_softmax(b, OP_softmax, build_cast(b, scores, precision), 3));
     if (site_failed(s))
         return;
-    const Value y = build_dot(b, build_cast(b, probabilities, precision), build_cast(b, v, precision), batch, batch, 2, last,
-                              keys, 1, precision);
+    const Value y = build_dot(b, build_cast(b, probabilities, precision), build_cast(b, v, precision), batch, batch, 2,
+                              last, keys, 1, precision);
     site_give(s, 0, build_cast(b, y, site_type(s, 2).element));
 }
 
@@ -126,7 +128,8 @@ void import_linear_attention(Site *s)
     const ElementType element = site_type(s, 0).element;
     if (q_heads < 1 || k_heads < 1 || q_heads % k_heads || !(rule & DECAYS) == site_has(s, 4) ||
         !(rule & CORRECTS) == site_has(s, 5)) {
-        site_invalid(s, "%lld and %lld heads, or inputs that don't fit update_rule", (long long)q_heads, (long long)k_heads);
+        site_invalid(s, "%lld and %lld heads, or inputs that don't fit update_rule", (long long)q_heads,
+                     (long long)k_heads);
         return;
     }
     Value operand[MAX_OPERANDS], out[2] = {{0}};

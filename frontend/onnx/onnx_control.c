@@ -86,7 +86,8 @@ static Value remake(Site *s, Site *inner, Value value)
     return build_reshape(&inner->builder, build_cast(&inner->builder, list, type.element), type.dim, type.rank);
 }
 
-/* Starts a region: parameters of the given types, the first of which are the subgraph's inputs from `first_input` on. */
+/* Starts a region: parameters of the given types, the first of which are the subgraph's inputs from `first_input` on.
+ */
 static bool region_open(Site *s, Region *region, const Onnx__GraphProto *proto, const Type *own, uint32_t own_count,
                         const Outer *outer, Value *parameter)
 {
@@ -260,7 +261,8 @@ static bool loop_as_scan(Site *s, const Loop *loop, Dim count)
         return true;
     Site inner = region_site(s, &region);
     const uint8_t yes = 1;
-    const Value condition = build_constant(&inner.builder, constant_copy(s->importer->module, type_scalar(ELEMENT_bool), &yes));
+    const Value condition =
+        build_constant(&inner.builder, constant_copy(s->importer->module, type_scalar(ELEMENT_bool), &yes));
     region_bind(&region, 0, parameter[loop->carried]);
     region_bind(&region, 1, condition);
     for (uint32_t i = 0; i < loop->carried; i++)
@@ -291,7 +293,8 @@ static Graph *loop_condition(Site *s, const Loop *loop, const Type *type, uint32
     Site inner = region_site(s, &region);
     Value go_on = parameter[1];
     if (trips.id)
-        go_on = build_binary(&inner.builder, OP_and, go_on, build_binary(&inner.builder, OP_less, parameter[0], parameter[limit]));
+        go_on = build_binary(&inner.builder, OP_and, go_on,
+                             build_binary(&inner.builder, OP_less, parameter[0], parameter[limit]));
     graph_add_result(region.sheet->graph, go_on, "");
     return region.sheet->graph;
 }
@@ -403,7 +406,8 @@ static bool scan_inputs(Site *s, uint32_t carried, uint32_t count, Value *operan
             x = turned(s, x);
         operand[carried + i] = x;
         const Type moved = site_type_of(s, x);
-        type[carried + i] = type_make(s->importer->module, moved.element, moved.dim + 1, moved.rank ? moved.rank - 1 : 0);
+        type[carried + i] =
+            type_make(s->importer->module, moved.element, moved.dim + 1, moved.rank ? moved.rank - 1 : 0);
     }
     return !site_failed(s);
 }
@@ -437,8 +441,8 @@ void import_scan(Site *s)
             site_invalid(s, "input %u is missing", i);
     }
     const Onnx__GraphProto *bodies[] = {body};
-    if (site_failed(s) || !scan_inputs(s, carried, (uint32_t)inputs, operand, type) || !find_outer(s, bodies, 1, &outer) ||
-        !region_open(s, &region, body, type, s->input_count, &outer, parameter))
+    if (site_failed(s) || !scan_inputs(s, carried, (uint32_t)inputs, operand, type) ||
+        !find_outer(s, bodies, 1, &outer) || !region_open(s, &region, body, type, s->input_count, &outer, parameter))
         return;
     for (uint32_t i = 0; i < s->input_count; i++)
         region_bind(&region, i, parameter[i]);

@@ -27,7 +27,8 @@ static Value convolve(Site *s, Value x, Value weights)
     Window window;
     int64_t size[MAX_RANK];
     const Type type = site_type_of(s, x);
-    if (site_failed(s) || !weight_size(s, type, site_type_of(s, weights), size) || !onnx_window_read(s, type, size, &window))
+    if (site_failed(s) || !weight_size(s, type, site_type_of(s, weights), size) ||
+        !onnx_window_read(s, type, size, &window))
         return (Value){0};
     WindowSpec spec = window_spec(&window);
     spec.groups = site_integer(s, "group", 1);
@@ -82,7 +83,8 @@ static void pad_to_output(Site *s, Type input, Window *window, const int64_t *sh
         const Dim spread = dim_mul(module, stride, dim_sub(module, length, dim_constant(1)));
         const Dim full = dim_add(module, spread, dim_constant(more[i] + window_extent(window, i)));
         const Dim due = shape ? dim_constant(shape[i]) : dim_mul(module, stride, length);
-        const Dim total = shape ? dim_sub(module, full, due) : dim_max(module, dim_sub(module, full, due), dim_constant(0));
+        const Dim total =
+            shape ? dim_sub(module, full, due) : dim_max(module, dim_sub(module, full, due), dim_constant(0));
         const Dim half = dim_floor_div(module, total, dim_constant(2)), rest = dim_sub(module, total, half);
         window->low[i] = more_after ? half : rest;
         window->high[i] = more_after ? rest : half;
@@ -125,7 +127,8 @@ void import_conv_transpose(Site *s)
     Dim cut_low[MAX_RANK] = {{0, 0}}, cut_high[MAX_RANK] = {{0, 0}};
     const Type input = site_type(s, 0);
     const int64_t groups = site_integer(s, "group", 1);
-    const int64_t *more = site_integers(s, "output_padding", &more_count), *shape = site_integers(s, "output_shape", &shape_count);
+    const int64_t *more = site_integers(s, "output_padding", &more_count),
+                  *shape = site_integers(s, "output_shape", &shape_count);
     if (!weight_size(s, input, site_type(s, 1), size) || !onnx_window_read(s, input, size, &window))
         return;
     if ((more && more_count != window.rank) || (shape && shape_count != window.rank) || groups < 1) {
@@ -133,15 +136,19 @@ void import_conv_transpose(Site *s)
         return;
     }
     more = more ? more : none;
-    const bool is_same = site_string_is(s, "auto_pad", "NOTSET", "SAME_UPPER") ||
-                         site_string_is(s, "auto_pad", "NOTSET", "SAME_LOWER");
+    const bool is_same =
+        site_string_is(s, "auto_pad", "NOTSET", "SAME_UPPER") || site_string_is(s, "auto_pad", "NOTSET", "SAME_LOWER");
     if (shape || is_same)
         pad_to_output(s, input, &window, shape, more);
     turn_padding(s, &window, more, cut_low, cut_high);
     for (uint32_t i = 0; i < window.rank; i++)
         ones[i] = 1;
-    const WindowSpec spec = {.strides = ones, .dilation = window.dilation, .input_dilation = window.strides,
-                             .low = window.low, .high = window.high, .groups = groups};
+    const WindowSpec spec = {.strides = ones,
+                             .dilation = window.dilation,
+                             .input_dilation = window.strides,
+                             .low = window.low,
+                             .high = window.high,
+                             .groups = groups};
     const Value weights = transposed_weights(s, site_input(s, 1), groups);
     Value result = build_convolution(&s->builder, site_input(s, 0), weights, &spec);
     if (site_failed(s))
@@ -185,7 +192,8 @@ void import_q_linear_conv(Site *s)
     if (site_failed(s))
         return;
     const Type type = site_type_of(s, sum);
-    Value scale = build_binary(b, OP_div, build_reshape(b, site_input(s, 1), NULL, 0), build_reshape(b, site_input(s, 6), NULL, 0));
+    Value scale = build_binary(b, OP_div, build_reshape(b, site_input(s, 1), NULL, 0),
+                               build_reshape(b, site_input(s, 6), NULL, 0));
     const Type weight_scale = site_type(s, 4);
     if (weight_scale.rank == 1 && !dim_is(weight_scale.dim[0], 1))
         scale = build_broadcast(b, site_binary(s, OP_mul, site_input(s, 4), scale), type.dim, type.rank, &channel);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Einsum: operands are contracted pairwise from the left. Labels are letters, and one for each axis that "..." stands for.
- * What no later operand and not the result names is summed at once; what both operands of a pair have is a batch or a
- * contracted axis. */
+ * Einsum: operands are contracted pairwise from the left. Labels are letters, and one for each axis that "..." stands
+ * for. What no later operand and not the result names is summed at once; what both operands of a pair have is a batch
+ * or a contracted axis. */
 #include <ctype.h>
 #include <string.h>
 
@@ -24,7 +24,8 @@ static int64_t find_label(const Term *term, int label)
     return NO_AXIS;
 }
 
-/* Reads labels up to a comma or the end. "..." gets labels that align at the right; gives the text after it, NULL: wrong. */
+/* Reads labels up to a comma or the end. "..." gets labels that align at the right; gives the text after it, NULL:
+ * wrong. */
 static const char *read_labels(const char *text, uint32_t rank, uint32_t ellipsis_rank, Term *term)
 {
     uint32_t letters = 0;

@@ -12,7 +12,7 @@ typedef struct Sampling {
     uint32_t rank;       /* spatial axes */
     ElementType element; /* of coordinates and weights */
     Type x;
-    Type place;          /* [N, o…], in that element type */
+    Type place; /* [N, o…], in that element type */
 } Sampling;
 
 /* Along one axis: places (i64) and weights of its taps, [N, o…] each. */
@@ -75,8 +75,10 @@ static Value cubic_weight(Site *s, Value distance)
     const double a = -0.75;
     Builder *b = &s->builder;
     const Value x = build_unary(b, OP_abs, distance), square = build_binary(b, OP_mul, x, x);
-    const Value near = with(s, OP_add, build_binary(b, OP_mul, square, with(s, OP_sub, with(s, OP_mul, x, a + 2), a + 3)), 1);
-    const Value inner = with(s, OP_add, build_binary(b, OP_mul, x, with(s, OP_add, with(s, OP_mul, x, a), -5 * a)), 8 * a);
+    const Value near =
+        with(s, OP_add, build_binary(b, OP_mul, square, with(s, OP_sub, with(s, OP_mul, x, a + 2), a + 3)), 1);
+    const Value inner =
+        with(s, OP_add, build_binary(b, OP_mul, x, with(s, OP_add, with(s, OP_mul, x, a), -5 * a)), 8 * a);
     const Value far = with(s, OP_add, build_binary(b, OP_mul, x, inner), -4 * a);
     return build_select(b, with(s, OP_less_equal, x, 1), near, far);
 }
@@ -144,8 +146,10 @@ void import_grid_sample(Site *s)
     Builder *b = &s->builder;
     Module *module = s->importer->module;
     const Type grid = site_type(s, 1);
-    Sampling sampling = {.mode = site_string(s, "mode", "linear"), .padding = site_string(s, "padding_mode", "zeros"),
-                         .align_corners = site_integer(s, "align_corners", 0), .x = site_type(s, 0)};
+    Sampling sampling = {.mode = site_string(s, "mode", "linear"),
+                         .padding = site_string(s, "padding_mode", "zeros"),
+                         .align_corners = site_integer(s, "align_corners", 0),
+                         .x = site_type(s, 0)};
     if (strcmp(sampling.mode, "bilinear") == 0)
         sampling.mode = "linear";
     else if (strcmp(sampling.mode, "bicubic") == 0)

@@ -324,7 +324,8 @@ static void bind_dimensions(Importer *importer, const Onnx__ValueInfoProto *info
         SymbolBound *bound = ARENA_NEW(&importer->arena, SymbolBound, 1);
         if (!bound || shape->dim[i]->has_dim_value || !*onnx_text(shape->dim[i]->dim_param))
             continue;
-        *bound = (SymbolBound){symbol_name(importer, shape->dim[i]->dim_param), array->dim[i], array->dim[i], importer->bound};
+        *bound = (SymbolBound){symbol_name(importer, shape->dim[i]->dim_param), array->dim[i], array->dim[i],
+                               importer->bound};
         importer->bound = bound;
     }
 }
@@ -343,7 +344,8 @@ static void bind_constant(Importer *importer, Scope *scope, const Onnx__ValueInf
         import_fail(importer, STATUS_INVALID, onnx_text(where), "the array bound to it has another type or shape");
         return;
     }
-    scope_bind(importer, scope, name, build_constant(&builder, constant_copy(importer->module, type, array->data)), NULL);
+    scope_bind(importer, scope, name, build_constant(&builder, constant_copy(importer->module, type, array->data)),
+               NULL);
 }
 
 static bool has_dimension(const Importer *importer, const Onnx__GraphProto *graph, const char *name)
@@ -382,7 +384,8 @@ static void check_options(Importer *importer, const Onnx__GraphProto *graph)
                         importer->options->binding[i].name);
 }
 
-/* Initializers are bound already, without being nodes yet: parameters come first in a graph. So do bound inputs later. */
+/* Initializers are bound already, without being nodes yet: parameters come first in a graph. So do bound inputs later.
+ */
 static void import_inputs(Importer *importer, Scope *scope, const Onnx__GraphProto *graph)
 {
     for (size_t i = 0; i < graph->n_input; i++) {
@@ -529,8 +532,8 @@ Module *onnx_import(const char *path, const ImportOptions *options, Diag *diag)
     return importer.module;
 }
 
-/* A ModelProto starts with ir_version, a small number, in every file that writers make; opset_import or producer may come
- * first in hand-made ones. */
+/* A ModelProto starts with ir_version, a small number, in every file that writers make; opset_import or producer may
+ * come first in hand-made ones. */
 bool onnx_probe(const uint8_t *bytes, size_t count)
 {
     enum { IR_VERSION_TAG = 0x08, PRODUCER_TAG = 0x12, OPSET_TAG = 0x42, GRAPH_TAG = 0x3A, NEWEST_IR = 64 };

@@ -39,7 +39,8 @@ void import_gather_nd(Site *s)
     uint32_t count;
     const int64_t batch = site_integer(s, "batch_dims", 0);
     if (indexed_axes(s, batch, axes, &count))
-        site_give(s, 0, build_gather(&s->builder, site_input(s, 0), site_input(s, 1), axes, count, (uint32_t)batch, "error"));
+        site_give(s, 0,
+                  build_gather(&s->builder, site_input(s, 0), site_input(s, 1), axes, count, (uint32_t)batch, "error"));
 }
 
 static const char *reduction_of(Site *s)
@@ -59,8 +60,9 @@ void import_scatter_nd(Site *s)
     uint32_t count;
     const char *reduction = reduction_of(s);
     if (!site_failed(s) && indexed_axes(s, 0, axes, &count))
-        site_give(s, 0, build_scatter(&s->builder, site_input(s, 0), site_input(s, 1), site_input(s, 2), axes, count, 0,
-                                      reduction, "error"));
+        site_give(s, 0,
+                  build_scatter(&s->builder, site_input(s, 0), site_input(s, 1), site_input(s, 2), axes, count, 0,
+                                reduction, "error"));
 }
 
 void import_scatter_elements(Site *s)
@@ -68,8 +70,9 @@ void import_scatter_elements(Site *s)
     const uint32_t axis = site_axis(s, site_integer(s, "axis", 0), site_rank(s, 0));
     const char *reduction = reduction_of(s);
     if (!site_failed(s))
-        site_give(s, 0, build_put_along(&s->builder, site_input(s, 0), site_input(s, 1), site_input(s, 2), axis, reduction,
-                                        "error"));
+        site_give(s, 0,
+                  build_put_along(&s->builder, site_input(s, 0), site_input(s, 1), site_input(s, 2), axis, reduction,
+                                  "error"));
 }
 
 /* A cache with updates written from a place of each batch on. */
@@ -130,7 +133,11 @@ static void sort_along(Site *s, uint32_t axis, bool descending, Value *result)
 {
     const Value x = site_input(s, 0);
     const Attr attr[] = {{.key = ATTR_axis, .integer = axis}, {.key = ATTR_descending, .integer = descending}};
-    const NodeSpec spec = {.op = OP_sort, .operand = &x, .operand_count = 1, .attr = attr, .attr_count = 2,
+    const NodeSpec spec = {.op = OP_sort,
+                           .operand = &x,
+                           .operand_count = 1,
+                           .attr = attr,
+                           .attr_count = 2,
                            .location = s->builder.location};
     const NodeId node = graph_add(s->builder.graph, &spec);
     if (node.id) {

@@ -54,7 +54,8 @@ void import_gemm(Site *s)
 
 /* ---- integers ---- */
 
-/* x less its zero point, as i32. The zero point is a scalar, or a vector along an axis of x (-1: as NumPy aligns it). */
+/* x less its zero point, as i32. The zero point is a scalar, or a vector along an axis of x (-1: as NumPy aligns it).
+ */
 static Value centred(Site *s, uint32_t x, uint32_t zero_point, bool along_rows)
 {
     Builder *b = &s->builder;

@@ -106,7 +106,8 @@ void import_slice(Site *s)
         strides[i] = 1;
     }
     for (uint32_t i = 0; i < count && !site_failed(s); i++) {
-        if ((axes && !dim_is_constant(axes[i])) || (step && !dim_is_constant(step[i])) || (step && dim_is(step[i], 0))) {
+        if ((axes && !dim_is_constant(axes[i])) || (step && !dim_is_constant(step[i])) ||
+            (step && dim_is(step[i], 0))) {
             site_unsupported(s, "axes or steps that aren't fixed");
             return;
         }
@@ -308,8 +309,9 @@ void import_depth_to_space(Site *s)
     const Dim joined[] = {dim[0], channels, dim_mul(module, dim[2], block), dim_mul(module, dim[3], block)};
     const Dim depth[] = {dim[0], block, block, channels, dim[2], dim[3]};
     const Dim column[] = {dim[0], channels, block, block, dim[2], dim[3]};
-    site_give(s, 0, rearrange(s, site_input(s, 0), is_depth_first ? depth : column, 6,
-                              is_depth_first ? depth_first : column_first, joined, 4));
+    site_give(s, 0,
+              rearrange(s, site_input(s, 0), is_depth_first ? depth : column, 6,
+                        is_depth_first ? depth_first : column_first, joined, 4));
 }
 
 void import_space_to_depth(Site *s)
@@ -340,7 +342,8 @@ void import_reverse_sequence(Site *s)
     const int64_t batch_axis = batch;
     const Type index_type = type_make(s->importer->module, ELEMENT_i64, type.dim, type.rank);
     const Value at = build_iota(b, index_type, time);
-    const Value length = build_broadcast(b, build_cast(b, site_input(s, 1), ELEMENT_i64), type.dim, type.rank, &batch_axis);
+    const Value length =
+        build_broadcast(b, build_cast(b, site_input(s, 1), ELEMENT_i64), type.dim, type.rank, &batch_axis);
     const Value mirrored = build_binary(b, OP_sub, build_binary_scalar(b, OP_sub, length, 1), at);
     const Value index = build_select(b, build_binary(b, OP_less, at, length), mirrored, at);
     site_give(s, 0, build_take_along(b, site_input(s, 0), index, time, "error"));

@@ -47,7 +47,8 @@ static void axes_from(uint32_t first, uint32_t rank, int64_t *axes)
 
 /* ---- BatchNormalization ---- */
 
-/* x scale' + shift' with scale' = scale / sqrt(variance + epsilon), shift' = bias - mean scale': folds into a convolution. */
+/* x scale' + shift' with scale' = scale / sqrt(variance + epsilon), shift' = bias - mean scale': folds into a
+ * convolution. */
 static Value batch_normal(Site *s, Value x, Value mean, Value variance)
 {
     Builder *b = &s->builder;
@@ -55,7 +56,8 @@ static Value batch_normal(Site *s, Value x, Value mean, Value variance)
     const double epsilon = site_real(s, "epsilon", 1e-5f);
     const Value inverse = build_unary(b, OP_rsqrt, build_binary_scalar(b, OP_add, variance, epsilon));
     const Value scale = build_binary(b, OP_mul, build_cast(b, site_input(s, 1), element), inverse);
-    const Value shift = build_binary(b, OP_sub, build_cast(b, site_input(s, 2), element), build_binary(b, OP_mul, mean, scale));
+    const Value shift =
+        build_binary(b, OP_sub, build_cast(b, site_input(s, 2), element), build_binary(b, OP_mul, mean, scale));
     if (site_failed(s))
         return (Value){0};
     const Value wide = build_cast(b, x, element);
@@ -91,7 +93,8 @@ static void train_batch_normal(Site *s)
 void import_batch_normalization(Site *s)
 {
     const uint32_t rank = site_rank(s, 0);
-    const bool is_training = site_integer(s, "training_mode", 0) || (s->opset < 7 && !site_integer(s, "is_test", 0) && site_has_output(s, 1));
+    const bool is_training = site_integer(s, "training_mode", 0) ||
+                             (s->opset < 7 && !site_integer(s, "is_test", 0) && site_has_output(s, 1));
     if (rank < 2)
         site_invalid(s, "rank %u, at least 2 is due", rank);
     else if (s->opset < 9 && !site_integer(s, "spatial", 1))
@@ -140,7 +143,8 @@ void import_rms_normalization(Site *s)
     axes_from(axis, type.rank, axes);
     const Value wide = build_cast(b, site_input(s, 0), type.element == ELEMENT_f64 ? ELEMENT_f64 : stash);
     const Value mean = build_mean(b, square(s, wide), axes, type.rank - axis, true);
-    const Value inverse = build_unary(b, OP_rsqrt, build_binary_scalar(b, OP_add, mean, site_real(s, "epsilon", 1e-5f)));
+    const Value inverse =
+        build_unary(b, OP_rsqrt, build_binary_scalar(b, OP_add, mean, site_real(s, "epsilon", 1e-5f)));
     const Value normal = build_cast(b, site_binary(s, OP_mul, wide, inverse), type.element);
     site_give(s, 0, site_binary(s, OP_mul, normal, site_input(s, 1)));
 }
@@ -196,7 +200,8 @@ void import_group_normalization(Site *s)
     site_give(s, 0, y);
 }
 
-/* x / (bias + alpha / size * sum of squares of neighbouring channels)^beta: a window over the channels as a spatial axis. */
+/* x / (bias + alpha / size * sum of squares of neighbouring channels)^beta: a window over the channels as a spatial
+ * axis. */
 void import_lrn(Site *s)
 {
     Builder *b = &s->builder;

@@ -118,14 +118,18 @@ void import_is_inf(Site *s)
 /* Floats become 4- and 2-bit integers by way of i32: those out of range wrap, as from any integer. */
 static Value convert(Site *s, Value x, ElementType element)
 {
-    if (element_is_floating(site_type_of(s, x).element) && (element == ELEMENT_i4 || element == ELEMENT_u4 ||
-                                                            element == ELEMENT_i2 || element == ELEMENT_u2))
+    if (element_is_floating(site_type_of(s, x).element) &&
+        (element == ELEMENT_i4 || element == ELEMENT_u4 || element == ELEMENT_i2 || element == ELEMENT_u2))
         x = build_cast(&s->builder, x, ELEMENT_i32);
     Attr attr[2] = {{.key = ATTR_element, .element = element}, {.key = ATTR_saturate, .integer = 1}};
     if (site_type_of(s, x).element == element)
         return x;
     attr[1].integer = site_integer(s, "saturate", 1);
-    const NodeSpec spec = {.op = OP_cast, .operand = &x, .operand_count = 1, .attr = attr, .attr_count = 2,
+    const NodeSpec spec = {.op = OP_cast,
+                           .operand = &x,
+                           .operand_count = 1,
+                           .attr = attr,
+                           .attr_count = 2,
                            .location = s->builder.location};
     return graph_add_value(s->builder.graph, &spec);
 }
@@ -175,7 +179,11 @@ void import_bit_cast(Site *s)
     const ElementType element = site_element(s, "to", ELEMENT_f32);
     const Value x = site_input(s, 0);
     const Attr attr = {.key = ATTR_element, .element = element};
-    const NodeSpec spec = {.op = OP_bitcast, .operand = &x, .operand_count = 1, .attr = &attr, .attr_count = 1,
+    const NodeSpec spec = {.op = OP_bitcast,
+                           .operand = &x,
+                           .operand_count = 1,
+                           .attr = &attr,
+                           .attr_count = 1,
                            .location = s->builder.location};
     if (site_failed(s))
         return;

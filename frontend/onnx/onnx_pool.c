@@ -187,7 +187,8 @@ void import_max_unpool(Site *s)
     dim[0] = input.dim[0];
     dim[1] = input.dim[1];
     for (uint32_t i = 0; i < window.rank; i++) {
-        const Dim spread = dim_mul(module, dim_sub(module, input.dim[2 + i], dim_constant(1)), dim_constant(window.strides[i]));
+        const Dim spread =
+            dim_mul(module, dim_sub(module, input.dim[2 + i], dim_constant(1)), dim_constant(window.strides[i]));
         const Dim pads = dim_add(module, window.low[i], window.high[i]);
         dim[2 + i] = dim_sub(module, dim_add(module, spread, dim_constant(window.size[i])), pads);
     }
@@ -201,7 +202,8 @@ void import_max_unpool(Site *s)
     const Dim *due = shape ? shape : dim;
     const Dim total = dim_product(module, due, input.rank), count = type_size(module, input);
     const Value zeros = build_full(b, type_make(module, input.element, &total, 1), 0);
-    const Value values = build_reshape(b, site_input(s, 0), &count, 1), places = build_reshape(b, site_input(s, 1), &count, 1);
+    const Value values = build_reshape(b, site_input(s, 0), &count, 1),
+                places = build_reshape(b, site_input(s, 1), &count, 1);
     const Value flat = build_put_along(b, zeros, places, values, 0, "none", "error");
     site_give(s, 0, build_reshape(b, flat, due, input.rank));
 }

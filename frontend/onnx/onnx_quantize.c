@@ -9,16 +9,35 @@
 static bool integer_bounds(ElementType element, double *low, double *high)
 {
     switch (element) {
-    case ELEMENT_u2: *low = 0, *high = 3; return true;
-    case ELEMENT_i2: *low = -2, *high = 1; return true;
-    case ELEMENT_u4: *low = 0, *high = 15; return true;
-    case ELEMENT_i4: *low = -8, *high = 7; return true;
-    case ELEMENT_u8: *low = 0, *high = 255; return true;
-    case ELEMENT_i8: *low = -128, *high = 127; return true;
-    case ELEMENT_u16: *low = 0, *high = 65535; return true;
-    case ELEMENT_i16: *low = -32768, *high = 32767; return true;
-    case ELEMENT_i32: *low = -2147483648.0, *high = 2147483647.0; return true;
-    default: return false;
+    case ELEMENT_u2:
+        *low = 0, *high = 3;
+        return true;
+    case ELEMENT_i2:
+        *low = -2, *high = 1;
+        return true;
+    case ELEMENT_u4:
+        *low = 0, *high = 15;
+        return true;
+    case ELEMENT_i4:
+        *low = -8, *high = 7;
+        return true;
+    case ELEMENT_u8:
+        *low = 0, *high = 255;
+        return true;
+    case ELEMENT_i8:
+        *low = -128, *high = 127;
+        return true;
+    case ELEMENT_u16:
+        *low = 0, *high = 65535;
+        return true;
+    case ELEMENT_i16:
+        *low = -32768, *high = 32767;
+        return true;
+    case ELEMENT_i32:
+        *low = -2147483648.0, *high = 2147483647.0;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -30,8 +49,8 @@ static Value round_into(Site *s, Value x, Value zero_point, ElementType element)
     if (!integer_bounds(element, &low, &high)) {
         const Attr attr[] = {{.key = ATTR_element, .element = element},
                              {.key = ATTR_saturate, .integer = site_integer(s, "saturate", 1)}};
-        const NodeSpec spec = {.op = OP_cast, .operand = &x, .operand_count = 1, .attr = attr, .attr_count = 2,
-                               .location = b->location};
+        const NodeSpec spec = {
+            .op = OP_cast, .operand = &x, .operand_count = 1, .attr = attr, .attr_count = 2, .location = b->location};
         return graph_add_value(b->graph, &spec); /* zero points of floats are 0 */
     }
     const ElementType real = site_type_of(s, x).element;

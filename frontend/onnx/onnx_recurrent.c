@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ONNX recurrent layers: RNN, GRU, LSTM, as a scan over time in each direction.
  * Products of inputs with weights don't depend on the state: they are made for all times at once, before the scan.
- *     x [T, B, I]   w [D, G H, I]   r [D, G H, H]   b [D, 2 G H]   y [T, D, B, H]          G gates of H, D directions */
+ *     x [T, B, I]   w [D, G H, I]   r [D, G H, H]   b [D, 2 G H]   y [T, D, B, H]          G gates of H, D directions
+ */
 #include <string.h>
 #include <strings.h>
 
@@ -18,24 +19,24 @@ typedef struct Layer {
     uint32_t gates, directions;
     Dim times, batch, hidden;
     ElementType element;
-    Value x;                 /* time first */
-    Value h, c;              /* initial states [D, B, H]; c of LSTM only */
-    Value lengths;           /* i64 [B], or none */
-    double clip;             /* 0: none */
+    Value x;       /* time first */
+    Value h, c;    /* initial states [D, B, H]; c of LSTM only */
+    Value lengths; /* i64 [B], or none */
+    double clip;   /* 0: none */
     bool linear_before_reset, input_forget;
     Activation function[2][MAX_FUNCTIONS];
 } Layer;
 
 /* What a step of one direction uses, as parameters of the scan's region. */
 typedef struct Step {
-    Site *s;                 /* of the region */
+    Site *s; /* of the region */
     const Layer *layer;
     const Activation *function;
-    Value projected;         /* [B, G H]: x w' + bias */
+    Value projected; /* [B, G H]: x w' + bias */
     Value h, c;
-    Value recurrence;        /* [H, G H] */
-    Value recurrence_bias;   /* [G H]; GRU: the part that is added to h r' */
-    Value peephole;          /* [3 H] */
+    Value recurrence;      /* [H, G H] */
+    Value recurrence_bias; /* [G H]; GRU: the part that is added to h r' */
+    Value peephole;        /* [3 H] */
 } Step;
 
 /* ---- activations ---- */
@@ -203,7 +204,8 @@ static void step_lstm(Step *step)
     Builder *b = &s->builder;
     const Value sum = build_binary(b, OP_add, step->projected, recur(step, step->h, step->recurrence));
     const Value i = function(step, 0, peep(step, gate(step, sum, 0), step->c, 0));
-    const Value f = step->layer->input_forget ? one_less(step, i) : function(step, 0, peep(step, gate(step, sum, 2), step->c, 2));
+    const Value f =
+        step->layer->input_forget ? one_less(step, i) : function(step, 0, peep(step, gate(step, sum, 2), step->c, 2));
     const Value fresh = build_binary(b, OP_mul, i, function(step, 1, gate(step, sum, 3)));
     const Value cell = build_binary(b, OP_add, build_binary(b, OP_mul, f, step->c), fresh);
     const Value o = function(step, 0, peep(step, gate(step, sum, 1), cell, 1));
@@ -235,7 +237,8 @@ static Value reverse_times(Site *s, const Layer *layer, Value x)
         return build_reverse(b, x, &first, 1);
     const Type type = site_type_of(s, x);
     const Type index = type_make(s->importer->module, ELEMENT_i64, type.dim, type.rank);
-    const Value time = build_iota(b, index, 0), length = build_broadcast(b, layer->lengths, type.dim, type.rank, &batch);
+    const Value time = build_iota(b, index, 0),
+                length = build_broadcast(b, layer->lengths, type.dim, type.rank, &batch);
     const Value mirrored = build_binary(b, OP_sub, with(s, OP_sub, length, 1), time);
     return build_take_along(b, x, build_select(b, build_binary(b, OP_less, time, length), mirrored, time), 0, "error");
 }
@@ -263,7 +266,8 @@ static Value project(Site *s, const Layer *layer, uint32_t direction, Value x, V
 enum { CAPTURED_MAX = 8 };
 
 /* The region: carried h (and c), slices of x w' (and the time), captured weights. */
-static Graph *step_region(Site *s, const Layer *layer, uint32_t direction, const Type *type, uint32_t count, uint32_t carried)
+static Graph *step_region(Site *s, const Layer *layer, uint32_t direction, const Type *type, uint32_t count,
+                          uint32_t carried)
 {
     Graph *graph = graph_create(s->importer->module, "");
     Value parameter[CAPTURED_MAX];
@@ -410,7 +414,8 @@ static bool read_layer(Site *s, Layer *layer, bool batch_first)
 void import_recurrent(Site *s)
 {
     static const char *const functions[] = {"Sigmoid", "Tanh", "Tanh"};
-    const bool batch_first = site_integer(s, "layout", 0), is_reverse = site_string_is(s, "direction", "forward", "reverse");
+    const bool batch_first = site_integer(s, "layout", 0),
+               is_reverse = site_string_is(s, "direction", "forward", "reverse");
     Layer layer = {.gates = (uint32_t)s->argument};
     Value part[2][3] = {{{0}}};
     if (!read_layer(s, &layer, batch_first))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ONNX Resize and Upsample, one axis after the other.
- * Along an axis each result element is a weighted sum of a few elements ("taps") around a coordinate. Coordinates, places
- * and weights are f64 vectors made of IR ops; they become constants when the sizes are fixed, and are computed when the
- * model runs otherwise. */
+ * Along an axis each result element is a weighted sum of a few elements ("taps") around a coordinate. Coordinates,
+ * places and weights are f64 vectors made of IR ops; they become constants when the sizes are fixed, and are computed
+ * when the model runs otherwise. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 typedef struct ResizeAxis {
     Dim length, out;
-    double scale;  /* 0: out / length, known when running */
+    double scale;      /* 0: out / length, known when running */
     double start, end; /* region of interest */
 } ResizeAxis;
 
@@ -118,7 +118,8 @@ static Value nearest_place(Site *s, const Resize *resize, Value at)
 static Value linear_weight(Site *s, Value distance)
 {
     const Value size = build_unary(&s->builder, OP_abs, distance);
-    return with(s, OP_max, build_binary(&s->builder, OP_sub, build_full(&s->builder, site_type_of(s, size), 1), size), 0);
+    return with(s, OP_max, build_binary(&s->builder, OP_sub, build_full(&s->builder, site_type_of(s, size), 1), size),
+                0);
 }
 
 /* Keys' cubic: |x| <= 1: (a+2)|x|^3 - (a+3)|x|^2 + 1; |x| < 2: a|x|^3 - 5a|x|^2 + 8a|x| - 4a; else 0. */
@@ -126,8 +127,10 @@ static Value cubic_weight(Site *s, Value distance, double a)
 {
     Builder *b = &s->builder;
     const Value x = build_unary(b, OP_abs, distance), square = build_binary(b, OP_mul, x, x);
-    const Value near = with(s, OP_add, build_binary(b, OP_mul, square, with(s, OP_sub, with(s, OP_mul, x, a + 2), a + 3)), 1);
-    const Value inner = with(s, OP_add, build_binary(b, OP_mul, x, with(s, OP_add, with(s, OP_mul, x, a), -5 * a)), 8 * a);
+    const Value near =
+        with(s, OP_add, build_binary(b, OP_mul, square, with(s, OP_sub, with(s, OP_mul, x, a + 2), a + 3)), 1);
+    const Value inner =
+        with(s, OP_add, build_binary(b, OP_mul, x, with(s, OP_add, with(s, OP_mul, x, a), -5 * a)), 8 * a);
     const Value far = with(s, OP_add, build_binary(b, OP_mul, x, inner), -4 * a);
     const Value zero = build_full(b, site_type_of(s, x), 0);
     const Value outer = build_select(b, with(s, OP_less, x, 2), far, zero);
@@ -167,7 +170,8 @@ static Taps make_taps(Site *s, const Resize *resize, const ResizeAxis *axis, Val
         const Value distance = with(s, OP_mul, build_binary(b, OP_sub, place, at), shrink);
         taps.weight[k] = is_cubic ? cubic_weight(s, distance, resize->cubic_a) : linear_weight(s, distance);
         if (resize->exclude_outside) {
-            const Value is_inside = build_binary(b, OP_and, with(s, OP_greater_equal, place, 0), site_binary(s, OP_less, place, length));
+            const Value is_inside =
+                build_binary(b, OP_and, with(s, OP_greater_equal, place, 0), site_binary(s, OP_less, place, length));
             taps.weight[k] = site_select(s, is_inside, taps.weight[k], number(s, 0));
         }
         taps.place[k] = clamp_place(s, place, axis->length);
@@ -243,8 +247,9 @@ static Value repeat_axis(Site *s, Value x, uint32_t at, int64_t times)
 /* Nearest by a whole factor is plain repetition, under these coordinates. */
 static bool is_repetition(const Resize *resize, const ResizeAxis *axis, uint32_t rank)
 {
-    const bool is_half = (is_mode(resize->coordinates, "half_pixel") || is_mode(resize->coordinates, "pytorch_half_pixel")) &&
-                         strncmp(resize->nearest, "round", 5) == 0;
+    const bool is_half =
+        (is_mode(resize->coordinates, "half_pixel") || is_mode(resize->coordinates, "pytorch_half_pixel")) &&
+        strncmp(resize->nearest, "round", 5) == 0;
     const bool is_floor = is_mode(resize->coordinates, "asymmetric") && is_mode(resize->nearest, "floor");
     return is_mode(resize->mode, "nearest") && (is_half || is_floor) && axis->scale >= 2 &&
            axis->scale == floor(axis->scale) && axis->scale < INT32_MAX && rank < MAX_RANK;
@@ -262,7 +267,8 @@ static Value resize_axis(Site *s, const Resize *resize, Value x, uint32_t at, Va
         return (Value){0};
     if (is_mode(resize->coordinates, "tf_crop_and_resize")) {
         const Value last = with(s, OP_sub, dim_number(s, axis->length), 1);
-        *outside = build_binary(b, OP_or, with(s, OP_less, coordinates, 0), site_binary(s, OP_greater, coordinates, last));
+        *outside =
+            build_binary(b, OP_or, with(s, OP_less, coordinates, 0), site_binary(s, OP_greater, coordinates, last));
         *outside = site_settle(s, *outside);
     }
     if (is_mode(resize->mode, "nearest")) {
@@ -280,7 +286,8 @@ static void resize_all(Site *s, const Resize *resize)
 {
     Builder *b = &s->builder;
     const Type type = site_type(s, 0);
-    const bool is_nearest = is_mode(resize->mode, "nearest"), is_crop = is_mode(resize->coordinates, "tf_crop_and_resize");
+    const bool is_nearest = is_mode(resize->mode, "nearest"),
+               is_crop = is_mode(resize->coordinates, "tf_crop_and_resize");
     const ElementType wide = is_nearest || type.element == ELEMENT_f64 ? type.element : ELEMENT_f32;
     Value x = build_cast(b, site_input(s, 0), wide), outside[MAX_RANK] = {{0}};
     for (uint32_t i = type.rank; i-- > 0 && !site_failed(s);)

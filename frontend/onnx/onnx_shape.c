@@ -22,8 +22,9 @@ void import_shape(Site *s)
 void import_size(Site *s)
 {
     const Dim size = type_size(s->importer->module, site_type(s, 0));
-    site_give(s, 0, dim_is_constant(size) ? build_scalar_i64(&s->builder, ELEMENT_i64, size.constant)
-                                          : build_dimension(&s->builder, size));
+    site_give(s, 0,
+              dim_is_constant(size) ? build_scalar_i64(&s->builder, ELEMENT_i64, size.constant)
+                                    : build_dimension(&s->builder, size));
 }
 
 /* 0 copies a dimension (unless allowzero), one -1 takes what is left. */
@@ -209,7 +210,8 @@ void import_tile(Site *s)
 static void give_list(Site *s, ElementType element, const void *data, int64_t count)
 {
     Module *module = s->importer->module;
-    site_give(s, 0, build_constant(&s->builder, constant_copy(module, type_make_static(module, element, &count, 1), data)));
+    site_give(s, 0,
+              build_constant(&s->builder, constant_copy(module, type_make_static(module, element, &count, 1), data)));
 }
 
 void import_constant(Site *s)
@@ -243,7 +245,8 @@ void import_constant_of_shape(Site *s)
         return;
     }
     const Onnx__AttributeProto *attribute = site_attribute(s, "value");
-    Value element = attribute && attribute->t ? site_tensor_attribute(s, attribute->t) : build_scalar(&s->builder, ELEMENT_f32, 0);
+    Value element =
+        attribute && attribute->t ? site_tensor_attribute(s, attribute->t) : build_scalar(&s->builder, ELEMENT_f32, 0);
     element = build_reshape(&s->builder, element, NULL, 0);
     site_give(s, 0, build_broadcast(&s->builder, element, shape, rank, NULL));
 }

@@ -15,13 +15,14 @@ static Value circle_matrix(Site *s, int64_t rows, int64_t columns, int64_t lengt
 {
     const int64_t dim[2] = {rows, columns};
     Module *module = s->importer->module;
-    double *matrix = SITE_NEW(s, double, (size_t)rows * (size_t)columns);
+    double *matrix = SITE_NEW(s, double, (size_t)rows *(size_t)columns);
     for (int64_t i = 0; matrix && i < rows; i++)
         for (int64_t k = 0; k < columns; k++) {
             const double angle = 2 * M_PI * (double)(i * k % length) / (double)length;
             matrix[i * columns + k] = factor * (is_sine ? sin(angle) : cos(angle));
         }
-    return matrix ? build_constant(&s->builder, constant_copy(module, type_make_static(module, ELEMENT_f64, dim, 2), matrix))
+    return matrix ? build_constant(&s->builder,
+                                   constant_copy(module, type_make_static(module, ELEMENT_f64, dim, 2), matrix))
                   : (Value){0};
 }
 
@@ -40,8 +41,9 @@ static Value fit_length(Site *s, Value x, int64_t length)
     for (uint32_t i = 0; i < type.rank; i++)
         low[i] = high[i] = dim_constant(0);
     high[type.rank - 1] = dim_sub(s->importer->module, dim_constant(length), type.dim[type.rank - 1]);
-    return dim_is(high[type.rank - 1], 0) ? x
-                                          : build_pad(&s->builder, x, build_scalar(&s->builder, ELEMENT_f64, 0), low, high, NULL);
+    return dim_is(high[type.rank - 1], 0)
+               ? x
+               : build_pad(&s->builder, x, build_scalar(&s->builder, ELEMENT_f64, 0), low, high, NULL);
 }
 
 typedef struct Spectrum {
@@ -75,7 +77,8 @@ static Spectrum mirror(Site *s, Spectrum x, int64_t length)
     for (uint32_t i = 0; i < 2 && !site_failed(s); i++) {
         if (!part[i]->id)
             continue;
-        const Value inner = build_slice_axis(b, *part[i], (uint32_t)last, dim_constant(1), dim_constant((length + 1) / 2));
+        const Value inner =
+            build_slice_axis(b, *part[i], (uint32_t)last, dim_constant(1), dim_constant((length + 1) / 2));
         Value mirrored = build_reverse(b, inner, &last, 1);
         if (i == 1)
             mirrored = build_unary(b, OP_neg, mirrored);
@@ -182,7 +185,8 @@ static Value frames(Site *s, Value signal, int64_t count, int64_t step, int64_t 
         index[i] = i / length * step + i % length;
     if (!index)
         return (Value){0};
-    const Value places = build_constant(&s->builder, constant_copy(module, type_make_static(module, ELEMENT_i64, dim, 2), index));
+    const Value places =
+        build_constant(&s->builder, constant_copy(module, type_make_static(module, ELEMENT_i64, dim, 2), index));
     return build_take(&s->builder, signal, places, 1, "error");
 }
 
@@ -198,7 +202,11 @@ void import_stft(Site *s)
         site_invalid(s, "a signal of rank %u", type.rank);
         return;
     }
-    if (!fixed_length(s, given ? dim_constant(*given) : site_has(s, 2) ? site_type(s, 2).dim[0] : type.dim[1], &length) ||
+    if (!fixed_length(s,
+                      given            ? dim_constant(*given)
+                      : site_has(s, 2) ? site_type(s, 2).dim[0]
+                                       : type.dim[1],
+                      &length) ||
         *step < 1 || !dim_is_constant(type.dim[1]) || type.dim[1].constant < length ||
         type.dim[1].constant > INT32_MAX / length) {
         site_unsupported(s, "a signal whose length isn't fixed, or shorter than a frame");
@@ -236,7 +244,8 @@ static void give_window(Site *s, Cosines cosines)
     const Dim *size = site_numbers(s, 0, "the result's length", &count);
     if (site_failed(s))
         return;
-    const Value index = build_cast(b, build_iota(b, type_make(s->importer->module, ELEMENT_i64, size, 1), 0), ELEMENT_f64);
+    const Value index =
+        build_cast(b, build_iota(b, type_make(s->importer->module, ELEMENT_i64, size, 1), 0), ELEMENT_f64);
     const Value length = build_cast(b, build_dimension(b, *size), ELEMENT_f64);
     const Value period = site_integer(s, "periodic", 1) ? length : build_binary_scalar(b, OP_sub, length, 1);
     const Value angle = site_binary(s, OP_div, build_binary_scalar(b, OP_mul, index, 2 * M_PI), period);

@@ -85,8 +85,9 @@ void import_adam(Site *s)
     const double alpha = site_real(s, "alpha", 0.9f), beta = site_real(s, "beta", 0.999f);
     if (site_failed(s))
         return;
-    const Value adjusted = build_binary(b, OP_div, build_binary(b, OP_mul, rate(s), build_unary(b, OP_sqrt, correction(s, beta))),
-                                        correction(s, alpha));
+    const Value adjusted =
+        build_binary(b, OP_div, build_binary(b, OP_mul, rate(s), build_unary(b, OP_sqrt, correction(s, beta))),
+                     correction(s, alpha));
     const Value is_first = with(s, OP_equal, step_number(s), 0);
     const Value step = build_select(b, is_first, rate(s), adjusted);
     for (uint32_t i = 0; i < count; i++) {
@@ -95,7 +96,8 @@ void import_adam(Site *s)
         const Value first = blend(s, site_input(s, 2 + 2 * count + i), alpha, g, 1 - alpha);
         const Value second = blend(s, site_input(s, 2 + 3 * count + i), beta, square(s, g), 1 - beta);
         const Value scale = with(s, OP_add, build_unary(b, OP_sqrt, second), site_real(s, "epsilon", 1e-6f));
-        const Value next = site_binary(s, OP_sub, x, site_binary(s, OP_div, site_binary(s, OP_mul, first, step), scale));
+        const Value next =
+            site_binary(s, OP_sub, x, site_binary(s, OP_div, site_binary(s, OP_mul, first, step), scale));
         site_give(s, i, with(s, OP_mul, next, 1 - site_real(s, "norm_coefficient_post", 0)));
         site_give(s, count + i, first);
         site_give(s, 2 * count + i, second);

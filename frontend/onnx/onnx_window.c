@@ -33,8 +33,9 @@ int64_t window_extent(const Window *window, uint32_t axis)
 static void pad_same(Module *module, Window *window, Dim length, uint32_t i, bool more_before)
 {
     const Dim windows = dim_ceil_div(module, length, dim_constant(window->strides[i]));
-    const Dim covered = dim_add(module, dim_mul(module, dim_sub(module, windows, dim_constant(1)), dim_constant(window->strides[i])),
-                                dim_constant(window_extent(window, i)));
+    const Dim covered =
+        dim_add(module, dim_mul(module, dim_sub(module, windows, dim_constant(1)), dim_constant(window->strides[i])),
+                dim_constant(window_extent(window, i)));
     const Dim total = dim_max(module, dim_sub(module, covered, length), dim_constant(0));
     const Dim half = dim_floor_div(module, total, dim_constant(2)), rest = dim_sub(module, total, half);
     window->low[i] = more_before ? rest : half;
@@ -66,7 +67,8 @@ static bool read_padding(Site *s, Type input, Window *window)
 /* Room for a last window that is partly outside, unless it would start in the padding behind the input. */
 static void add_ceil_padding(Module *module, Window *window, Dim length, uint32_t i)
 {
-    const Dim stride = dim_constant(window->strides[i]), one = dim_constant(1), extent = dim_constant(window_extent(window, i));
+    const Dim stride = dim_constant(window->strides[i]), one = dim_constant(1),
+              extent = dim_constant(window_extent(window, i));
     const Dim before = dim_add(module, length, window->low[i]), padded = dim_add(module, before, window->high[i]);
     const Dim full = dim_add(module, dim_ceil_div(module, dim_sub(module, padded, extent), stride), one);
     const Dim windows = dim_min(module, full, dim_ceil_div(module, before, stride));
@@ -101,8 +103,12 @@ bool onnx_window_read(Site *s, Type input, const int64_t *size, Window *window)
 
 WindowSpec window_spec(const Window *window)
 {
-    return (WindowSpec){.window = window->size, .strides = window->strides, .dilation = window->dilation,
-                        .low = window->low, .high = window->high, .groups = 1};
+    return (WindowSpec){.window = window->size,
+                        .strides = window->strides,
+                        .dilation = window->dilation,
+                        .low = window->low,
+                        .high = window->high,
+                        .groups = 1};
 }
 
 Value site_add_channels(Site *s, Value x, Value bias)

@@ -6,12 +6,12 @@
 #include "frontend/onnx/importer.h"
 
 typedef struct Window {
-    uint32_t rank;              /* spatial axes: 2 … of the input */
+    uint32_t rank; /* spatial axes: 2 … of the input */
     int64_t size[MAX_RANK];
     int64_t strides[MAX_RANK];
     int64_t dilation[MAX_RANK];
-    Dim low[MAX_RANK], high[MAX_RANK];   /* padding; of ceil_mode too */
-    Dim given_high[MAX_RANK];            /* without what ceil_mode adds */
+    Dim low[MAX_RANK], high[MAX_RANK]; /* padding; of ceil_mode too */
+    Dim given_high[MAX_RANK];          /* without what ceil_mode adds */
 } Window;
 
 /* Reads kernel_shape (or `size`, when not NULL), strides, dilations, pads, auto_pad, ceil_mode. False: reported. */

@@ -79,7 +79,8 @@ void site_give(Site *s, uint32_t index, Value value)
 
 /* ---- attributes ---- */
 
-static const Onnx__AttributeProto *find_attribute(Onnx__AttributeProto *const *attribute, size_t count, const char *name)
+static const Onnx__AttributeProto *find_attribute(Onnx__AttributeProto *const *attribute, size_t count,
+                                                  const char *name)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(onnx_text(attribute[i]->name), name) == 0)
@@ -288,7 +289,8 @@ static bool broadcast_dim(Site *s, Dim *shape, Dim dim)
         return true;
     }
     if (dim_is_constant(*shape) && dim_is_constant(dim)) {
-        site_invalid(s, "dimensions %lld and %lld don't broadcast", (long long)shape->constant, (long long)dim.constant);
+        site_invalid(s, "dimensions %lld and %lld don't broadcast", (long long)shape->constant,
+                     (long long)dim.constant);
         return false;
     }
     if (find_bound(module, *shape, dim, &symbol, &bound) || find_bound(module, dim, *shape, &symbol, &bound))

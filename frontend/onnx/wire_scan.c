@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See wire_scan.h. Which fields are messages is read from the descriptors protoc-c generates: the schema is written once.
- * Lengths of copied messages aren't known when they are opened: each gets a padded varint that is filled in when it ends. */
+ * See wire_scan.h. Which fields are messages is read from the descriptors protoc-c generates: the schema is written
+ * once. Lengths of copied messages aren't known when they are opened: each gets a padded varint that is filled in when
+ * it ends. */
 #include "frontend/onnx/wire_scan.h"
 
 #include <string.h>
@@ -22,9 +23,9 @@ enum {
 /* A message being walked. */
 typedef struct Frame {
     const ProtobufCMessageDescriptor *message;
-    size_t end;        /* in the input */
-    size_t length_at;  /* where its length is to be written in the output */
-    uint64_t seen;     /* bit i: singular field i of the descriptor came already */
+    size_t end;       /* in the input */
+    size_t length_at; /* where its length is to be written in the output */
+    uint64_t seen;    /* bit i: singular field i of the descriptor came already */
 } Frame;
 
 typedef struct Scan {
@@ -40,7 +41,8 @@ typedef struct Scan {
 
 static Status scan_fail(Scan *scan, const char *what)
 {
-    return diag_fail(scan->diag, STATUS_INVALID, scan->where, "not a usable ONNX model: %s at byte %zu", what, scan->at);
+    return diag_fail(scan->diag, STATUS_INVALID, scan->where, "not a usable ONNX model: %s at byte %zu", what,
+                     scan->at);
 }
 
 static Frame *scan_top(Scan *scan)
@@ -73,8 +75,7 @@ static Status open_message(Scan *scan, const ProtobufCMessageDescriptor *message
         return scan_fail(scan, "messages nest too deep");
     if (++scan->message_count > MAX_MESSAGES)
         return scan_fail(scan, "too many messages");
-    scan->frame[scan->depth++] =
-        (Frame){.message = message, .end = scan->at + length, .length_at = scan->out->length};
+    scan->frame[scan->depth++] = (Frame){.message = message, .end = scan->at + length, .length_at = scan->out->length};
     strbuf_add_bytes(scan->out, "\0\0\0\0", LENGTH_BYTES);
     return STATUS_OK;
 }
