@@ -70,6 +70,8 @@ static long double reference_erfinv(long double x)
         return x;
     if (isnan(x) || fabsl(x) >= 1)
         return fabsl(x) == 1 ? x * (long double)INFINITY : (long double)NAN;
+    if (fabsl(x) < 1e-6L)
+        return x * 0.88622692545275801365L * (1 + 0.26179938779914943654L * x * x);
     long double low = 0, high = 12;
     const long double z = fabsl(x);
     for (int i = 0; i < 90; i++) { /* bisection: slow and sure */

@@ -432,12 +432,17 @@ static Reg all_bits(const Math *m, int64_t value)
 static Reg power(const Math *m, Reg x, Reg y)
 {
     const Reg zero = math_real(m, 0), magnitude = math_abs(m, x);
-    const Reg logarithm = math_log(m, magnitude);
+    Reg low = {0};
+    const Reg logarithm = m->wide ? math_log_pair(m, magnitude, &low) : math_log(m, magnitude);
     const Reg unit = loop_compare(m->f, LOOP_equal, magnitude, one(m));
     const Reg product = math_select(m, unit, zero, math_mul(m, y, logarithm));
-    const Reg lost = m->wide ? math_fma(m, y, logarithm, negate(m, product)) : (Reg){0};
-    const Reg usable = m->wide ? math_less(m, math_abs(m, product), math_real(m, 1000)) : (Reg){0};
-    const Reg tail = m->wide ? math_select(m, usable, lost, zero) : (Reg){0};
+    Reg tail = {0};
+    if (m->wide) {
+        const Reg lost = math_fma(m, y, low, math_fma(m, y, logarithm, negate(m, product)));
+        const Reg usable = loop_binary(m->f, LOOP_and, math_less(m, math_abs(m, product), math_real(m, 1000)),
+                                       math_less(m, math_abs(m, lost), math_real(m, 1)));
+        tail = math_select(m, usable, lost, zero);
+    }
     const Reg value = math_exp_sum(m, product, tail);
     const Reg whole = loop_compare(m->f, LOOP_equal, loop_unary(m->f, LOOP_floor, y), y);
     const Reg half = math_scale(m, y, 0.5);

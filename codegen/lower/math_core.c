@@ -232,6 +232,31 @@ Reg math_log(const Math *m, Reg x)
     return log_special(m, x, math_fma(m, parts.k, math_real(m, LN2_HIGH), math_add(m, parts.f, low)));
 }
 
+/* log(1 + f) = 2 s + (2/3 s^3 …), s = f / (2 + f) in two parts; all of it summed in two parts. Exact products need FMA:
+ * where there is none the low part is worth little. */
+Reg math_log_pair(const Math *m, Reg x, Reg *low)
+{
+    const LogParts parts = normal_parts(m, x);
+    const Reg two = math_real(m, 2);
+    const Reg sum = math_add(m, two, parts.f);
+    const Reg sum_low = math_sub(m, parts.f, math_sub(m, sum, two));
+    const Reg s = math_div(m, parts.f, sum);
+    Reg rest = math_fma(m, loop_unary(m->f, LOOP_neg, s), sum, parts.f);
+    rest = math_fma(m, loop_unary(m->f, LOOP_neg, s), sum_low, rest);
+    const Reg s_low = math_div(m, rest, sum);
+    const Reg z = math_mul(m, s, s);
+    const Reg series = math_mul(m, math_mul(m, s, z), MATH_POLYNOMIAL(m, z, log_long));
+    const Reg exponent = math_scale(m, parts.k, LN2_HIGH), twice = math_add(m, s, s);
+    const Reg high = math_add(m, exponent, twice);
+    const Reg moved = math_sub(m, high, exponent);
+    const Reg error = math_add(m, math_sub(m, exponent, math_sub(m, high, moved)), math_sub(m, twice, moved));
+    const Reg small =
+        math_add(m, math_fma(m, parts.k, math_real(m, LN2_LOW), error), math_add(m, math_add(m, s_low, s_low), series));
+    const Reg result = math_add(m, high, small);
+    *low = math_sub(m, small, math_sub(m, result, high));
+    return log_special(m, x, result);
+}
+
 /* k * exponent_factor + log(1 + f) * factor; the product in two parts, f and the tail. */
 Reg math_log_base(const Math *m, Reg x, double factor, double exponent_factor)
 {

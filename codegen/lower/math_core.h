@@ -40,6 +40,8 @@ Reg math_exp_sum(const Math *m, Reg x, Reg tail);
 Reg math_log(const Math *m, Reg x);
 Reg math_log_base(const Math *m, Reg x, double factor, double exponent_factor);
 Reg math_log1p(const Math *m, Reg x);
+/* log(x) for f64, with what its rounding lost in *low (which makes sense for ordinary x only). */
+Reg math_log_pair(const Math *m, Reg x, Reg *low);
 /* erfc(z) with small relative error for z >= 0; square is z^2 and tail what rounding it left. */
 Reg math_erfc(const Math *m, Reg z, Reg square, Reg tail);
 Reg math_sine(const Math *m, Reg x, int quarter); /* sin(x + quarter pi / 2) */
