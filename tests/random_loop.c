@@ -285,8 +285,9 @@ static LoopKind binary_kind(Generator *g, LoopOp op)
 static Reg binary(Generator *g, LoopOp op)
 {
     const LoopType type = with_lanes(g, binary_kind(g, op));
-    const Reg a = value(g, type);
-    Reg b = value(g, type);
+    Reg a = value(g, type), b = value(g, type);
+    if ((op == LOOP_add || op == LOOP_sub) && is_float(type.kind) && below(g, 2)) /* what compilers like to contract */
+        a = loop_binary(g->f, LOOP_mul, a, value(g, type));
     const bool divides =
         op == LOOP_div_signed || op == LOOP_div_unsigned || op == LOOP_rem_signed || op == LOOP_rem_unsigned;
     const bool is_signed = op == LOOP_div_signed || op == LOOP_rem_signed;
