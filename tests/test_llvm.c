@@ -159,7 +159,7 @@ static void test_ops_native(void **state)
 
 /* ---- random functions ---- */
 
-enum { RANDOM_FUNCTIONS = 60, RANDOM_RUNS = 3 };
+enum { RANDOM_FUNCTIONS = 30, RANDOM_RUNS = 3 };
 
 static void compare_random_run(Fixture *fixture, const LoopFunction *f, uint64_t seed, uint8_t *memory)
 {
