@@ -294,7 +294,16 @@ static Reg operand_pointer(const Main *m, const Operand *operand)
                             loop_mul(f, at, loop_index(f, element_info[operand->element].bytes)));
 }
 
-/* `count` rows of a tile. The result is seen as [batch, rows, columns]. */
+/* A place in the result, seen as [batch, rows, columns]. */
+static Place place_of(const Main *m, Reg row)
+{
+    Place place = {.point = {.rank = 3, .lanes = m->c->lanes, .dim = m->c->space}, .lane_axis = 2, .aligned = true};
+    place.point.axis[0] = (AxisIndex){.base = m->batch};
+    place.point.axis[1] = (AxisIndex){.base = row};
+    return place;
+}
+
+/* The epilogue of `count` rows of sums in memory. */
 static void emit_rows(const Main *m, Reg row, Reg count, Reg column, uint32_t panels, bool edge)
 {
     LoopFunction *f = m->f;
@@ -302,9 +311,7 @@ static void emit_rows(const Main *m, Reg row, Reg count, Reg column, uint32_t pa
     const Reg i = loop_for(f, loop_index(f, 0), count, loop_index(f, 1));
     const Reg sums =
         loop_pointer_add(f, m->sums, loop_mul(f, i, loop_index(f, (int64_t)stride * loop_kind_bytes(m->c->kind))));
-    Place place = {.point = {.rank = 3, .lanes = m->c->lanes, .dim = m->c->space}, .lane_axis = 2, .aligned = true};
-    place.point.axis[0] = (AxisIndex){.base = m->batch};
-    place.point.axis[1] = (AxisIndex){.base = loop_add(f, row, i)};
+    Place place = place_of(m, loop_add(f, row, i));
     const SumRow sum_row = {.kind = m->c->kind,
                             .lanes = m->c->lanes,
                             .vectors = panels * m->c->vectors,
@@ -317,20 +324,48 @@ static void emit_rows(const Main *m, Reg row, Reg count, Reg column, uint32_t pa
     expression_release(m->expression, mark);
 }
 
-/* The epilogue of a tile of `count` rows. */
-static void emit_epilogue(const Main *m, Reg row, Reg count, Reg column, uint32_t panels)
+/* A tile whose sums meet the epilogue in registers. */
+typedef struct Taking {
+    const Main *m;
+    Reg column;
+} Taking;
+
+static void take_sum(void *data, Reg first_row, uint32_t row, uint32_t vector, Reg sum)
+{
+    const Taking *t = data;
+    LoopFunction *f = t->m->f;
+    Place place = place_of(t->m, loop_add(f, first_row, loop_index(f, row)));
+    const Reg column = loop_add(f, t->column, loop_index(f, (int64_t)vector * t->m->c->lanes));
+    place.point.axis[2] = (AxisIndex){.base = column, .step = 1};
+    epilogue_emit(&t->m->c->epilogue, t->m->expression, f, &place, sum);
+}
+
+/* `count` rows from `row` on. Short epilogues follow in registers; others, and those of cut tiles, by way of memory. */
+static void emit_tile(const Main *m, Tile *tile, Reg row, Reg count, Reg column)
 {
     LoopFunction *f = m->f;
-    const uint32_t width = panels * m->c->width;
+    const uint32_t width = tile->panels * m->c->width;
     const Dim columns = m->c->columns;
-    if (dim_is_constant(columns) && columns.constant % width == 0) {
-        emit_rows(m, row, count, column, panels, false);
+    const bool is_light = m->c->epilogue.is_light, is_whole = dim_is_constant(columns) && columns.constant % width == 0;
+    Taking taking = {m, column};
+    tile->first_row = row;
+    tile->take_data = &taking;
+    if (!is_light)
+        tile_multiply_rows(m->context, m->expression, f, tile, count);
+    if (!is_whole)
+        loop_if(f, loop_compare(f, LOOP_less_equal, loop_add(f, column, loop_index(f, width)), m->columns));
+    tile->take = is_light ? take_sum : NULL;
+    if (is_light)
+        tile_multiply_rows(m->context, m->expression, f, tile, count);
+    else
+        emit_rows(m, row, count, column, tile->panels, false);
+    tile->take = NULL;
+    if (is_whole)
         return;
-    }
-    loop_if(f, loop_compare(f, LOOP_less_equal, loop_add(f, column, loop_index(f, width)), m->columns));
-    emit_rows(m, row, count, column, panels, false);
     loop_else(f);
-    emit_rows(m, row, count, column, panels, true);
+    if (is_light)
+        tile_multiply_rows(m->context, m->expression, f, tile, count);
+    emit_rows(m, row, count, column, tile->panels, true);
     loop_close(f);
 }
 
@@ -352,8 +387,7 @@ static void emit_panels(const Main *m, Reg panel, uint32_t panels)
     const Reg skipped = loop_mul(f, row, tile.left_row);
     tile.left =
         loop_pointer_add(f, m->left, loop_mul(f, skipped, loop_index(f, element_info[tile.left_element].bytes)));
-    tile_multiply_rows(m->context, m->expression, f, &tile, count);
-    emit_epilogue(m, row, count, column, panels);
+    emit_tile(m, &tile, row, count, column);
     loop_close(f);
 }
 

@@ -19,6 +19,9 @@ uint32_t convolution_panel_width(const Target *target);
 /* The registers sums are kept in. */
 LoopKind accumulator_kind(ElementType result);
 
+/* Takes a finished sum instead of memory: row `row` of the tile (a register plus a number), vector `vector`. */
+typedef void TakeSum(void *data, Reg first_row, uint32_t row, uint32_t vector, Reg sum);
+
 /* One product of a tile. Pointers are to the first element; strides are in elements (i64 registers). The rows of the
  * sums in memory are `out_stride` accumulators apart and start from zero, or from what is there. */
 typedef struct Tile {
@@ -36,7 +39,10 @@ typedef struct Tile {
     Reg out;
     uint32_t out_stride;
     bool accumulate; /* start from what out holds */
-    Reg out_scale;   /* when not none: pointer to a factor a row, that the start is multiplied by (accumulate only) */
+    TakeSum *take;   /* when not NULL: gets the sums, and nothing is stored */
+    void *take_data;
+    Reg first_row; /* number of the tile's first row, passed on to take; i64 */
+    Reg out_scale; /* when not none: pointer to a factor a row, that the start is multiplied by (accumulate only) */
 } Tile;
 
 /* Sums go to tile->out. */
@@ -75,6 +81,7 @@ typedef struct Epilogue {
     const Graph *region;
     Value hub;
     uint32_t *place; /* by value: 0, or which place elements of it are at; 1 is the hub's own */
+    bool is_light;   /* so short that it may stand behind every sum of a tile */
 } Epilogue;
 
 /* Checks that it is one that can be made. */

@@ -4,6 +4,9 @@
  * the register is bound; what else they need (bias, residual) the expression computes at that place. */
 #include "codegen/lower/contract.h"
 #include "codegen/lower/math.h"
+#include "codegen/lower/nest.h"
+
+enum { LIGHT_COST = 12 };
 
 Reg dim_register(Expression *expression, Dim dim)
 {
@@ -101,6 +104,12 @@ static Status follow(Epilogue *e, const Node *node, uint32_t *place_count)
     return STATUS_OK;
 }
 
+/* A few cheap operations, in the order the sums have. */
+static bool is_light(const Epilogue *e, uint32_t place_count)
+{
+    return place_count == 1 && region_cost(e->region) <= LIGHT_COST;
+}
+
 Status epilogue_init(Epilogue *e, const LowerContext *context, const Graph *region, Value hub)
 {
     uint32_t place_count = 1;
@@ -111,6 +120,7 @@ Status epilogue_init(Epilogue *e, const LowerContext *context, const Graph *regi
     e->place[hub.id] = 1;
     for (uint32_t i = 1; i < region->node_count; i++)
         TRY(follow(e, &region->node[i], &place_count));
+    e->is_light = is_light(e, place_count);
     for (uint32_t i = 0; i < region->result_count; i++)
         if (e->place[region->result[i].id] == 0)
             return diag_fail(context->diag, STATUS_UNSUPPORTED, "",

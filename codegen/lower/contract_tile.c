@@ -97,12 +97,28 @@ static void step(const LowerContext *context, Expression *expression, LoopFuncti
     }
 }
 
+static void finish(Expression *expression, LoopFunction *f, const Tile *tile, const Sums *sums)
+{
+    const uint32_t mark = expression_mark(expression);
+    for (uint32_t row = 0; row < tile->rows; row++)
+        for (uint32_t v = 0; v < tile->vectors * tile->panels; v++) {
+            const Reg sum = loop_get(f, sums->variable[row][v]);
+            if (tile->take != NULL)
+                tile->take(tile->take_data, tile->first_row, row, v, sum);
+            else
+                loop_store(f, tile->out, out_index(f, tile, row, v), sum);
+        }
+    expression_release(expression, mark);
+}
+
 void tile_multiply(const LowerContext *context, Expression *expression, LoopFunction *f, const Tile *tile)
 {
     const uint32_t wide = tile->vectors * tile->panels;
     Sums sums;
-    if (tile->rows > MAX_TILE_ROWS || wide > MAX_TILE_VECTORS)
+    if (tile->rows > MAX_TILE_ROWS || wide > MAX_TILE_VECTORS) {
+        f->error = "a register tile is too large";
         return;
+    }
     for (uint32_t row = 0; row < tile->rows; row++) {
         sums.row[row] = advance(f, tile->left, tile->left_row, row, element_info[tile->left_element].bytes);
         for (uint32_t v = 0; v < wide; v++)
@@ -113,9 +129,7 @@ void tile_multiply(const LowerContext *context, Expression *expression, LoopFunc
                                : advance(f, tile->right, tile->right_panel, p, element_info[tile->right_element].bytes);
     step(context, expression, f, tile, &sums, loop_for(f, loop_index(f, 0), tile->depth, loop_index(f, 1)));
     loop_close(f);
-    for (uint32_t row = 0; row < tile->rows; row++)
-        for (uint32_t v = 0; v < wide; v++)
-            loop_store(f, tile->out, out_index(f, tile, row, v), loop_get(f, sums.variable[row][v]));
+    finish(expression, f, tile, &sums);
 }
 
 /* The part of the tile that starts at row `row` (a register) and has `rows` rows. */
@@ -128,6 +142,8 @@ static Tile part(LoopFunction *f, const Tile *tile, Reg row, uint32_t rows)
     smaller.rows = rows;
     smaller.left = loop_pointer_add(f, tile->left, skipped);
     smaller.out = loop_pointer_add(f, tile->out, loop_mul(f, row, loop_index(f, (int64_t)tile->out_stride * bytes)));
+    if (tile->take != NULL)
+        smaller.first_row = loop_add(f, tile->first_row, row);
     if (tile->out_scale.id != 0)
         smaller.out_scale = loop_pointer_add(f, tile->out_scale, loop_mul(f, row, loop_index(f, bytes)));
     return smaller;

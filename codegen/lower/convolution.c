@@ -400,8 +400,8 @@ static void gather(const Main *m, Reg c0, Reg c1, Reg t0, Reg t1)
     loop_close(f);
 }
 
-/* All channel tiles of the item against the panel. */
-static void multiply_channels(const Main *m, Reg first, Reg depth, uint32_t vectors)
+/* All channel tiles of the item against the panel; `take` gets the sums when it isn't NULL. */
+static void multiply_channels(const Main *m, Reg first, Reg depth, uint32_t vectors, TakeSum *take)
 {
     const Plan *p = m->p;
     LoopFunction *f = m->f;
@@ -418,6 +418,9 @@ static void multiply_channels(const Main *m, Reg first, Reg depth, uint32_t vect
     tile.out = loop_pointer_add(f, m->sums, loop_mul(f, row, loop_index(f, (int64_t)p->columns * sum_bytes)));
     tile.depth = depth;
     tile.vectors = vectors;
+    tile.take = take;
+    tile.take_data = (void *)m;
+    tile.first_row = row;
     tile_multiply_rows(m->c->context, m->expression, f, &tile, count);
     loop_close(f);
 }
@@ -429,16 +432,17 @@ static void multiply(const Main *m, Reg first, Reg depth)
     LoopFunction *f = m->f;
     const int64_t rest = dim_is_constant(m->c->pixels) ? m->c->pixels.constant % p->columns : 1;
     if (p->vectors == 1 || rest == 0 || rest > m->c->lanes) {
-        multiply_channels(m, first, depth, p->vectors);
+        multiply_channels(m, first, depth, p->vectors, NULL);
         return;
     }
     loop_if(f, loop_compare(f, LOOP_less, loop_index(f, m->c->lanes), loop_sub(f, m->pixels, m->pixel)));
-    multiply_channels(m, first, depth, p->vectors);
+    multiply_channels(m, first, depth, p->vectors, NULL);
     loop_else(f);
-    multiply_channels(m, first, depth, 1);
+    multiply_channels(m, first, depth, 1, NULL);
     loop_close(f);
 }
 
+/* The sums of the block in memory. */
 static void emit_depth(const Main *m)
 {
     const Plan *p = m->p;
@@ -463,6 +467,25 @@ static void emit_depth(const Main *m)
     loop_close(f);
 }
 
+/* A place in the result, seen as [batch, output channels, pixels]: row of the item's channels. */
+static Place place_of(const Main *m, Reg row)
+{
+    Place place = {.point = {.rank = 3, .lanes = m->c->lanes, .dim = m->c->space}, .lane_axis = 2, .aligned = true};
+    place.point.axis[0] = (AxisIndex){.base = m->batch};
+    place.point.axis[1] = (AxisIndex){.base = loop_add(m->f, m->output, row)};
+    return place;
+}
+
+static void take_sum(void *data, Reg first_row, uint32_t row, uint32_t vector, Reg sum)
+{
+    const Main *m = data;
+    LoopFunction *f = m->f;
+    Place place = place_of(m, loop_add(f, first_row, loop_index(f, row)));
+    const Reg pixel = loop_add(f, m->pixel, loop_index(f, (int64_t)vector * m->c->lanes));
+    place.point.axis[2] = (AxisIndex){.base = pixel, .step = 1};
+    epilogue_emit(&m->c->epilogue, m->expression, f, &place, sum);
+}
+
 static void emit_sums(const Main *m, bool edge)
 {
     const Plan *p = m->p;
@@ -471,9 +494,7 @@ static void emit_sums(const Main *m, bool edge)
     const Reg row = loop_for(f, loop_index(f, 0), m->rows, loop_index(f, 1));
     const Reg sums = loop_pointer_add(
         f, m->sums, loop_mul(f, row, loop_index(f, (int64_t)p->columns * loop_kind_bytes(m->c->kind))));
-    Place place = {.point = {.rank = 3, .lanes = m->c->lanes, .dim = m->c->space}, .lane_axis = 2, .aligned = true};
-    place.point.axis[0] = (AxisIndex){.base = m->batch};
-    place.point.axis[1] = (AxisIndex){.base = loop_add(f, m->output, row)};
+    Place place = place_of(m, row);
     const SumRow sum_row = {.kind = m->c->kind,
                             .lanes = m->c->lanes,
                             .vectors = p->vectors,
@@ -486,17 +507,34 @@ static void emit_sums(const Main *m, bool edge)
     expression_release(m->expression, mark);
 }
 
-static void emit_epilogue(const Main *m)
+/* A whole block whose sums meet a short epilogue in registers. */
+static void emit_in_registers(const Main *m)
+{
+    LoopFunction *f = m->f;
+    const Reg zero = loop_index(f, 0);
+    gather(m, zero, dim_register(m->expression, m->c->group_channels), zero, dim_register(m->expression, m->c->taps));
+    multiply_channels(m, zero, dim_register(m->expression, m->c->depth), m->p->vectors, take_sum);
+}
+
+static void emit_block(const Main *m)
 {
     LoopFunction *f = m->f;
     const Dim pixels = m->c->pixels;
-    if (dim_is_constant(pixels) && pixels.constant % m->p->columns == 0) {
+    const bool in_registers = m->p->one_block && m->c->epilogue.is_light;
+    const bool whole = dim_is_constant(pixels) && pixels.constant % m->p->columns == 0;
+    if (!in_registers)
+        emit_depth(m);
+    if (!whole)
+        loop_if(f, loop_compare(f, LOOP_less_equal, loop_add(f, m->pixel, loop_index(f, m->p->columns)), m->pixels));
+    if (in_registers)
+        emit_in_registers(m);
+    else
         emit_sums(m, false);
+    if (whole)
         return;
-    }
-    loop_if(f, loop_compare(f, LOOP_less_equal, loop_add(f, m->pixel, loop_index(f, m->p->columns)), m->pixels));
-    emit_sums(m, false);
     loop_else(f);
+    if (in_registers)
+        emit_depth(m);
     emit_sums(m, true);
     loop_close(f);
 }
@@ -537,8 +575,7 @@ static void emit_item(Main *m, Reg item, Reg pixel_groups, Reg channel_blocks, R
     m->pixel = loop_mul(f, block, loop_index(f, p->columns));
     if (m->c->spatial > 1)
         find_runs(m);
-    emit_depth(m);
-    emit_epilogue(m);
+    emit_block(m);
     loop_close(f);
 }
 
