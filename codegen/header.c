@@ -24,16 +24,16 @@ typedef struct Header {
 
 /* ---------------------------------------------------------------- names ---- */
 
-/* Words a parameter can't be called: C, C++, and what the header uses itself. */
+/* Words a parameter can't be called: of C, of C++, usual macros, and what the header uses itself. */
 static const char *const reserved[] = {
-    "alignas",   "alignof",  "and",      "asm",       "auto",     "bool",      "break",    "case",      "catch",
-    "char",      "class",    "const",    "constexpr", "continue", "default",   "delete",   "do",        "double",
-    "else",      "enum",     "explicit", "export",    "extern",   "false",     "float",    "for",       "friend",
-    "goto",      "if",       "inline",   "int",       "long",     "mutable",   "namespace", "new",      "not",
-    "nullptr",   "operator", "options",  "or",        "private",  "protected", "public",   "register",  "restrict",
-    "return",    "short",    "signed",   "sizeof",    "static",   "struct",    "switch",   "template",  "this",
-    "throw",     "true",     "try",      "typedef",   "typename", "typeof",    "union",    "unsigned",  "using",
-    "virtual",   "void",     "volatile", "while",     "workspace", "workspace_bytes", "xor",
+    "NULL", "alignas", "alignof", "and", "asm", "assert", "auto", "bool", "break", "case", "catch", "char", "class",
+    "complex", "const", "constexpr", "continue", "default", "delete", "do", "double", "else", "enum", "errno",
+    "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "imaginary", "inline", "int",
+    "int64_t", "linux", "long", "mutable", "namespace", "new", "not", "nullptr", "operator", "options", "or",
+    "private", "protected", "public", "register", "restrict", "return", "short", "signed", "sizeof", "static",
+    "stderr", "stdin", "stdout", "struct", "switch", "template", "this", "throw", "true", "try", "typedef",
+    "typename", "typeof", "union", "unix", "unsigned", "using", "virtual", "void", "volatile", "while", "workspace",
+    "workspace_bytes", "xor",
 };
 
 static bool is_reserved(const char *name)

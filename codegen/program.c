@@ -199,9 +199,21 @@ static bool copy_options(Program *program, const CodegenOptions *options)
     return program->options.name && program->options.weights_file;
 }
 
+static bool is_identifier(const char *name)
+{
+    for (const char *c = name; *c; c++) {
+        const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_';
+        if (!letter && (c == name || *c < '0' || *c > '9'))
+            return false;
+    }
+    return name[0] != '\0';
+}
+
 Status codegen_build(const Graph *graph, const CodegenOptions *options, Program **result, Diag *diag)
 {
     *result = NULL;
+    if (!is_identifier(options->name))
+        return diag_fail(diag, STATUS_USAGE, "codegen", "the model's name '%s' is no C identifier", options->name);
     Program *program = calloc(1, sizeof *program);
     if (!program)
         return out_of_memory(diag);

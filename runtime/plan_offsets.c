@@ -161,7 +161,7 @@ static void move_to_front(Planner *planner, uint32_t place)
 
 static uint32_t round_count(uint32_t count)
 {
-    const uint64_t steps = (uint64_t)count * count + 1, rounds = (UINT64_C(1) << 26) / steps;
+    const uint64_t steps = (uint64_t)count * count + 1, rounds = (UINT64_C(1) << 24) / steps;
     return rounds > 64 ? 64 : (uint32_t)rounds + 1;
 }
 

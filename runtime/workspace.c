@@ -3,7 +3,7 @@
  *
  *     plan | symbols | offsets | data symbols | frame | (to 64) | arena
  *
- * Models without symbols have no plan, symbols and offsets; a frame is only there when the entry has too many buffers for
+ * Models whose sizes are all numbers have no plan, symbols and offsets; a frame is only there when the entry has too many buffers for
  * the stack. A plan is good for a call when the symbols it was made for are the call's, and its hash says that nobody wrote
  * over it. While planning, the arena's memory is the scratch. */
 #include "runtime/runtime.h"
@@ -34,13 +34,19 @@ static uint32_t frame_count(const AdzeModel *model)
     return model->input_count + model->output_count + ADZE_ENTRY_EXTRA_BUFFERS;
 }
 
+/* Whether sizes decide anything: else there is nothing to plan or check. */
+static bool is_planned(const AdzeModel *model)
+{
+    return model->symbol_count > 0 && (model->artifact->buffer_count > 0 || model->artifact->check_count > 0);
+}
+
 static WorkspaceLayout lay_out(const AdzeModel *model)
 {
     WorkspaceLayout layout = {0};
-    const bool planned = model->symbol_count > 0;
+    const bool planned = is_planned(model);
     const int64_t buffers = planned ? (int64_t)model->artifact->buffer_count : 0;
     layout.symbols = planned ? (int64_t)sizeof(WorkspacePlan) : 0;
-    layout.offsets = layout.symbols + (int64_t)model->symbol_count * WORD;
+    layout.offsets = layout.symbols + (planned ? (int64_t)model->symbol_count * WORD : 0);
     layout.data_symbols = layout.offsets + buffers * WORD;
     layout.frame = layout.data_symbols + (int64_t)model->data_symbol_count * WORD;
     layout.arena = round_up(layout.frame + (frame_count(model) > ADZE_FRAME_STACK ? (int64_t)frame_count(model) * WORD : 0));
@@ -95,7 +101,7 @@ static int64_t measure(const AdzeModel *model, const int64_t *symbol, int64_t *b
     const size_t offsets = (size_t)model->artifact->buffer_count * WORD;
     if (adze_check_symbols(model, symbol, (AdzeMessage){0}) != ADZE_OK)
         return -1;
-    if (model->symbol_count == 0) {
+    if (!is_planned(model)) {
         *bound = model->artifact->arena_bound;
         return model->artifact->arena_bytes;
     }
@@ -179,7 +185,7 @@ ADZE_RUNTIME AdzeStatus adze_workspace_open(const AdzeModel *model, const int64_
                                             void **frame, AdzeWorkspace *workspace, AdzeMessage message)
 {
     const WorkspaceLayout layout = lay_out(model);
-    const bool planned = model->symbol_count > 0;
+    const bool planned = is_planned(model);
     const int64_t least = layout.arena + (planned ? 0 : model->artifact->arena_bytes);
     if (bytes < least)
         return too_small(message, bytes, least);
