@@ -280,7 +280,8 @@ static Status read_node(Sort *s, const LowerContext *context, const Graph *regio
     s->digits = key_digits(type.element);
     s->key_kind = s->digits <= 4 ? LOOP_i32 : LOOP_i64;
     s->index_kind = index_kind(module, s->lines.count);
-    s->tasks = dim_min(module, dim_mul(module, s->lines.outer, s->lines.inner), dim_constant(TASKS));
+    const Dim lines = dim_mul(module, s->lines.outer, s->lines.inner);
+    s->tasks = dim_max(module, dim_min(module, lines, dim_constant(TASKS)), dim_constant(1));
     const Dim pair = dim_constant(2 * (loop_kind_bytes(s->key_kind) + loop_kind_bytes(s->index_kind)));
     const Dim line = dim_constant(64), bytes = dim_mul(module, s->lines.count, pair);
     s->task_bytes = dim_mul(module, dim_ceil_div(module, bytes, line), line);

@@ -3,7 +3,7 @@
  * output. */
 #include "codegen/lower/window.h"
 
-#include <math.h>
+#include "codegen/lower/combine.h"
 
 enum { MAX_LANES = 16 };
 
@@ -30,18 +30,6 @@ static bool is_floating(const Pool *p)
 static bool is_unsigned(const Pool *p)
 {
     return element_info[p->element].kind == KIND_UNSIGNED;
-}
-
-/* What any element is at least. */
-static Reg smallest(const Pool *p, uint32_t lanes)
-{
-    const LoopType type = loop_type(p->kind, lanes);
-    const uint32_t bits = 8 * loop_kind_bytes(p->kind);
-    if (is_floating(p))
-        return loop_real(p->f, type, -INFINITY);
-    if (p->kind == LOOP_i1 || is_unsigned(p))
-        return loop_int(p->f, type, 0);
-    return loop_int(p->f, type, (int64_t)(UINT64_MAX << (bits - 1)));
 }
 
 /* Whether x replaces the maximum so far; NaN is largest. */
@@ -112,10 +100,10 @@ static void emit_columns(void *data, const WindowColumns *columns)
     Pool *p = data;
     LoopFunction *f = p->f;
     const uint32_t lanes = columns->lanes, mark = expression_mark(p->expression);
-    const LoopType index = loop_type(LOOP_i64, lanes), value = loop_type(p->kind, lanes);
-    const Reg zero = is_floating(p) ? loop_real(f, value, 0) : loop_int(f, value, 0);
+    const LoopType index = loop_type(LOOP_i64, lanes);
+    const OpKind step = p->hub->op == OP_pool_sum ? OP_add : OP_max;
     Point point = {.rank = p->window.spatial + 2, .axis = {{.base = columns->image}, {.base = columns->channel}}};
-    p->value = loop_variable(f, p->hub->op == OP_pool_sum ? zero : smallest(p, lanes));
+    p->value = loop_variable(f, combine_identity(p->expression, step, p->element, lanes));
     p->place = loop_variable(f, loop_int(f, index, -1));
     window_walk(&p->window, columns, &point, take_tap, p);
     Place place = {.point = {.rank = 2, .lanes = lanes, .active = columns->active, .dim = p->space}, .lane_axis = 1};
@@ -124,6 +112,8 @@ static void emit_columns(void *data, const WindowColumns *columns)
     Reg result = loop_get(f, p->value);
     if (p->hub->op == OP_pool_argmax)
         result = loop_binary(f, LOOP_max, loop_get(f, p->place), loop_int(f, index, 0));
+    else if (!is_floating(p))
+        result = convert_round(p->expression, result, p->element, false); /* 4- and 2-bit sums wrap */
     epilogue_emit(&p->epilogue, p->expression, f, &place, result);
     expression_release(p->expression, mark);
 }
