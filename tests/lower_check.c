@@ -211,6 +211,25 @@ static int32_t run_kernels(const char *name, const Module *module, const Lowered
     return 0;
 }
 
+/* Once more with the first result in the memory of operand `shared`: the same bits. */
+static void check_in_place(const char *name, const Module *module, const Lowered *lowered, const int64_t *symbol,
+                           const HostArray *array, uint32_t inputs, uint32_t outputs, uint32_t shared, Arena *arena,
+                           Diag *diag)
+{
+    HostArray again[MAX_ARRAYS];
+    for (uint32_t i = 0; i < inputs + outputs; i++) {
+        again[i] = array[i];
+        again[i].data = arena_copy(arena, array[i].data, host_array_bytes(&array[i]));
+        assert_non_null(again[i].data);
+    }
+    again[inputs].data = again[shared].data;
+    assert_int_equal(host_array_bytes(&again[inputs]), host_array_bytes(&again[shared]));
+    assert_int_equal(run_kernels(name, module, lowered, symbol, again, inputs + outputs, arena, diag), 0);
+    for (uint32_t i = inputs; i < inputs + outputs; i++)
+        if (memcmp(again[i].data, array[i].data, host_array_bytes(&array[i])) != 0)
+            fail_msg("%s: other bits when operand %u is overwritten", name, (unsigned)shared);
+}
+
 void check_lowering(const char *name, LowerFamily *family, const Graph *graph, const int64_t *symbol, double tolerance,
                     int32_t expected_status, const char *target, Diag *diag)
 {
@@ -237,6 +256,9 @@ void check_lowering(const char *name, LowerFamily *family, const Graph *graph, c
         }
         for (uint32_t i = 0; i < outputs; i++)
             compare(name, &array[inputs + i], &expected[i], tolerance);
+        for (uint32_t i = 0; i < inputs; i++)
+            if (lowered.group.in_place >> i & 1)
+                check_in_place(name, graph->module, &lowered, symbol, array, inputs, outputs, i, &arena, diag);
     }
     lowered_release(&lowered);
     arena_release(&arena);

@@ -262,17 +262,23 @@ static void emit_axes(Pointwise *p, uint32_t at, Reg from, Reg to)
     loop_close(p->f);
 }
 
-/* One axis: the blocks of a call make one loop. */
+/* One axis: the blocks of a call make one loop; one of known length where all fits in one block. */
 static void emit_flat(Pointwise *p)
 {
     Expression *e = p->e;
-    const Reg block = index_constant(e, p->block);
-    const Reg from = index_op(e, LOOP_mul, loop_item_begin(p->f), block);
-    const Reg end = index_op(e, LOOP_mul, loop_item_end(p->f), block);
-    const Reg length = expression_dim(e, lane_dim(p));
+    const Reg begin = loop_item_begin(p->f), end = loop_item_end(p->f);
+    const Reg block = index_constant(e, p->block), length = expression_dim(e, lane_dim(p));
     int64_t known;
-    const bool is_one = loop_known(p->f, length, &known) && known <= p->block;
-    emit_axes(p, 0, is_one ? index_constant(e, 0) : from, is_one ? length : index_op(e, LOOP_min, end, length));
+    if (!loop_known(p->f, length, &known) || known > p->block) {
+        const Reg to = index_op(e, LOOP_min, index_op(e, LOOP_mul, end, block), length);
+        emit_axes(p, 0, index_op(e, LOOP_mul, begin, block), to);
+        return;
+    }
+    loop_if(p->f, loop_compare(p->f, LOOP_less, begin, end));
+    const uint32_t mark = expression_mark(e);
+    emit_axes(p, 0, index_constant(e, 0), length);
+    expression_release(e, mark);
+    loop_close(p->f);
 }
 
 static void emit_items(Pointwise *p)
