@@ -201,6 +201,11 @@ static const LowerCase reduction_cases[] = {
     {"symbolic sum", lower_rows, SYMBOLS "graph @g(%x: f32[B,S]) { %s = reduce_sum %x {axes = [1]} return %s }", {3, 131}, 1e-5, 0},
     {"long sum", lower_rows, "graph @g(%x: f32[2,9001]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-4, 0},
     {"very long sum", lower_rows, "symbol B = 1..inf\ngraph @g(%x: f32[B]) { %s = reduce_sum %x {axes = [0]} return %s }", {70000}, 1e-4, 0},
+    {"sums of long rows", lower_rows,
+     SYMBOLS "symbol L = 1..1000000\ngraph @g(%q: f32[B], %r: f32[S], %x: f32[2,L], %y: f32[2,L]) { %z = mul %x, %y "
+     "%s = reduce_sum %z {axes = [1]} %m = reduce_max %x {axes = [1]} %b = less %x, %y %a = reduce_max %b {axes = [1]} "
+     "%d = sub %m, %s return %d, %s, %a, %z }",
+     {1, 1, 140003}, 1e-4, 0},
     {"products", lower_rows, "graph @g(%positive: f32[5,19]) { %s = reduce_prod %positive {axes = [1]} return %s }", {0}, 1e-5, 0},
     {"extremes", lower_rows,
      "graph @g(%x: f32[5,41]) { %l = log %x %a = reduce_max %x {axes = [1]} %b = reduce_min %l {axes = [1]} return %a, %b }", {0}, 1e-6, 0},

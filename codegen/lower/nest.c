@@ -141,3 +141,17 @@ void hoist(Expression *e, const Value *value, uint32_t count, const Site *site)
         (void)evaluate(e, value[i], site);
     e->hoisting = false;
 }
+
+uint64_t find_in_place(const Expression *e)
+{
+    const Graph *region = e->region;
+    const Type result = value_type(region, region->result[0]);
+    uint64_t operands = 0;
+    for (uint32_t i = 0; i < region->parameter_count && i < 64; i++) {
+        const Type type = value_type(region, region->parameter[i]);
+        const bool fits = element_info[type.element].bytes == element_info[result.element].bytes &&
+                          dim_equal(type_size(e->module, type), type_size(e->module, result));
+        operands |= (uint64_t)(fits && !(e->elsewhere >> i & 1)) << i;
+    }
+    return operands;
+}

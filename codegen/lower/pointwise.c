@@ -304,21 +304,6 @@ static void emit_items(Pointwise *p)
     loop_close(p->f);
 }
 
-/* Operands that the first result may take the place of: same bytes an element, read only where it is written. */
-static uint64_t find_in_place(const Expression *e)
-{
-    const Graph *region = e->region;
-    const Type result = value_type(region, region->result[0]);
-    uint64_t operands = 0;
-    for (uint32_t i = 0; i < region->parameter_count && i < 64; i++) {
-        const Type type = value_type(region, region->parameter[i]);
-        const bool fits = element_info[type.element].bytes == element_info[result.element].bytes &&
-                          dim_equal(type_size(e->module, type), type_size(e->module, result));
-        operands |= (uint64_t)(fits && !(e->elsewhere >> i & 1)) << i;
-    }
-    return operands;
-}
-
 Status lower_pointwise(const LowerContext *context, const Graph *region, LoweredGroup *lowered)
 {
     Pointwise p = {0};

@@ -13,18 +13,7 @@
  * handles the one in front and then passes it to the back. */
 #include "codegen/lower/rows.h"
 
-enum { BLOCK = 4096, STRETCH = 65536, SLOT_VECTORS = 4, UNROLLED_COST = 16 };
-
-/* One loop over the reduced axes while it is emitted. */
-typedef struct RowLoop {
-    Rows *rows;
-    uint32_t level;
-    uint32_t unroll; /* vectors a step */
-    bool turns;      /* a step handles one vector after the other in a loop */
-    bool has_blocks, has_stretches;
-    Dim dim;        /* of the innermost axis */
-    uint32_t inner; /* its run */
-} RowLoop;
+enum { BLOCK = 4096, SLOT_VECTORS = 4, UNROLLED_COST = 16 };
 
 static bool is_active(const RowLoop *loop, const Reduction *r)
 {
@@ -201,7 +190,7 @@ static Reg open_pieces(const RowLoop *loop, Reg from, Reg to, int64_t size, Reg 
     return start;
 }
 
-static void emit_stretch(const RowLoop *loop, Reg from, Reg to)
+void row_loop_stretch(const RowLoop *loop, Reg from, Reg to)
 {
     Expression *e = loop->rows->e;
     declare_sums(loop, sums_of);
@@ -227,18 +216,18 @@ static void emit_inner(const RowLoop *loop)
     Expression *e = loop->rows->e;
     const Reg length = expression_dim(e, loop->dim), zero = index_constant(e, 0);
     if (!loop->has_stretches) {
-        emit_stretch(loop, zero, length);
+        row_loop_stretch(loop, zero, length);
         return;
     }
     Reg end;
-    const Reg start = open_pieces(loop, zero, length, STRETCH, &end);
+    const Reg start = open_pieces(loop, zero, length, ROW_STRETCH, &end);
     const uint32_t mark = expression_mark(e);
-    emit_stretch(loop, start, end);
+    row_loop_stretch(loop, start, end);
     expression_release(e, mark);
     loop_close(loop->rows->f);
 }
 
-static void hoist_inner(const RowLoop *loop, uint32_t from_run)
+void row_loop_hoist(const RowLoop *loop, uint32_t from_run)
 {
     Rows *rows = loop->rows;
     for (uint32_t i = from_run; i < rows->run_count; i++)
@@ -253,7 +242,7 @@ static void emit_runs(const RowLoop *loop, uint32_t run)
 {
     Rows *rows = loop->rows;
     Expression *e = rows->e;
-    hoist_inner(loop, run);
+    row_loop_hoist(loop, run);
     while (run < loop->inner && !rows->run[run].is_reduced)
         run++;
     if (run == loop->inner) {
@@ -291,7 +280,7 @@ static uint32_t vectors_of_sums(const Rows *rows, const Reduction *r)
 
 static void plan_loop(RowLoop *loop)
 {
-    Rows *rows = loop->rows;
+    const Rows *rows = loop->rows;
     int64_t least, most;
     dim_bounds(rows->e->module, loop->dim, &least, &most);
     loop->unroll = 1;
@@ -308,7 +297,21 @@ static void plan_loop(RowLoop *loop)
     FOR_REDUCTIONS(loop, r) /* what goes around must go around together */
     loop->turns &= r->unroll == loop->unroll;
     loop->has_blocks = in_blocks && most > BLOCK;
-    loop->has_stretches = in_blocks && most > STRETCH;
+    loop->has_stretches = in_blocks && most > ROW_STRETCH;
+}
+
+RowLoop row_loop(Rows *rows, uint32_t level)
+{
+    const uint32_t inner = rows->run_count - 1;
+    RowLoop loop = {.rows = rows, .level = level, .inner = inner, .dim = rows->run[inner].dim};
+    plan_loop(&loop);
+    return loop;
+}
+
+void row_loop_begin(const RowLoop *loop)
+{
+    FOR_REDUCTIONS(loop, r)
+        r->total[0] = loop_variable(loop->rows->f, reduction_identity(loop->rows, r, 1));
 }
 
 static void final_body(void *data, Reg base, Reg active)
@@ -321,7 +324,7 @@ static void emit_final(RowLoop *loop, uint32_t run)
 {
     Rows *rows = loop->rows;
     Expression *e = rows->e;
-    hoist_inner(loop, run);
+    row_loop_hoist(loop, run);
     while (run < loop->inner && !rows->run[run].is_reduced)
         run++;
     const Reg zero = index_constant(e, 0);
@@ -338,16 +341,15 @@ static void emit_final(RowLoop *loop, uint32_t run)
     loop_close(rows->f);
 }
 
-static void emit_level(RowLoop *loop)
+static void emit_level(Rows *rows, uint32_t level)
 {
-    Rows *rows = loop->rows;
-    plan_loop(loop);
-    FOR_REDUCTIONS(loop, r)
-    r->total[0] = loop_variable(rows->f, reduction_identity(rows, r, 1));
-    emit_runs(loop, 0);
+    const RowLoop loop = row_loop(rows, level);
+    rows_begin_level(rows, level);
+    row_loop_begin(&loop);
+    emit_runs(&loop, 0);
     const Site kept = rows_kept_site(rows, 1, (Reg){0});
-    FOR_REDUCTIONS(loop, r)
-    reduction_bind(rows, r, &kept, loop_get(rows->f, r->total[0]));
+    FOR_REDUCTIONS(&loop, r)
+        reduction_bind(rows, r, &kept, loop_get(rows->f, r->total[0]));
 }
 
 static bool has_final(const Rows *rows)
@@ -368,14 +370,12 @@ void emit_rows(Rows *rows, Reg item)
     split_index(e, item, dim, count, index);
     for (uint32_t i = 0; i < count; i++)
         rows->index[run[i]] = index[i];
-    RowLoop loop = {.rows = rows, .inner = rows->run_count - 1, .dim = rows->run[rows->run_count - 1].dim};
-    for (; loop.level < rows->levels; loop.level++) {
-        rows_begin_level(rows, loop.level);
-        emit_level(&loop);
-    }
+    for (uint32_t level = 0; level < rows->levels; level++)
+        emit_level(rows, level);
+    RowLoop last = row_loop(rows, rows->levels);
     rows_begin_level(rows, rows->levels);
     if (has_final(rows))
-        emit_final(&loop, 0);
+        emit_final(&last, 0);
     const Site kept = rows_kept_site(rows, 1, (Reg){0});
     rows_store_kept(rows, &kept);
 }
@@ -407,30 +407,18 @@ static Dim rows_extent(const Rows *rows, int64_t tile)
     return dim_mul(module, dim_product(module, dim, count), tiles);
 }
 
-static uint64_t find_in_place(const Rows *rows)
-{
-    const Graph *region = rows->region;
-    const Type result = value_type(region, region->result[0]);
-    uint64_t operands = 0;
-    for (uint32_t i = 0; i < region->parameter_count && i < 64 && rows->is_full[0]; i++) {
-        const Type type = value_type(region, region->parameter[i]);
-        const bool fits = element_info[type.element].bytes == element_info[result.element].bytes &&
-                          dim_equal(type_size(region->module, type), rows->full_size);
-        operands |= (uint64_t)(fits && !(rows->e->elsewhere >> i & 1)) << i;
-    }
-    return operands;
-}
-
 Status lower_rows(const LowerContext *context, const Graph *region, LoweredGroup *lowered)
 {
     Rows rows;
     TRY(rows_plan(&rows, context, region));
     if (rows.reduction_count == 0)
         return lower_pointwise(context, rows.region, lowered);
-    if (!kernel_begin(context, rows.region, 0, &rows.f, &rows.e))
-        return diag_fail(context->diag, STATUS_OUT_OF_MEMORY, "group", "out of memory");
     rows.lanes = expression_lanes(context, rows.region);
     const bool columns = is_column_mode(&rows);
+    if (!columns && rows_can_split(&rows))
+        return lower_split_rows(&rows, lowered);
+    if (!kernel_begin(context, rows.region, 0, &rows.f, &rows.e))
+        return diag_fail(context->diag, STATUS_OUT_OF_MEMORY, "group", "out of memory");
     if (columns)
         rows.lanes = fitting_lanes(rows.lanes, rows.run[rows.run_count - 1].dim);
     const int64_t tile = columns ? columns_tile(&rows) : 0;
@@ -444,6 +432,6 @@ Status lower_rows(const LowerContext *context, const Graph *region, LoweredGroup
     loop_close(rows.f);
     const Dim work = dim_mul(region->module, rows.full_size, dim_constant(region_cost(rows.region)));
     TRY(kernel_end(context, rows.e, rows_extent(&rows, tile), work, lowered));
-    lowered->in_place = find_in_place(&rows);
+    lowered->in_place = rows.is_full[0] ? find_in_place(rows.e) : 0;
     return STATUS_OK;
 }

@@ -71,6 +71,31 @@ void rows_hoist(Rows *rows, uint32_t level, const Site *site);
 /* Begins loop `level`: what earlier loops stored is read from memory now. */
 void rows_begin_level(Rows *rows, uint32_t level);
 
+/* One loop over the reduced axes of a row while it is emitted. */
+typedef struct RowLoop {
+    Rows *rows;
+    uint32_t level;
+    uint32_t unroll; /* vectors a step */
+    bool turns;      /* a step handles one vector after the other in a loop */
+    bool has_blocks, has_stretches;
+    uint32_t inner; /* the innermost run */
+    Dim dim;        /* its length */
+} RowLoop;
+
+enum { ROW_STRETCH = 65536 };
+
+RowLoop row_loop(Rows *rows, uint32_t level);
+/* Totals start from nothing. */
+void row_loop_begin(const RowLoop *loop);
+/* Elements from … to - 1 of the innermost axis join the totals: a stretch, or its shorter last one. */
+void row_loop_stretch(const RowLoop *loop, Reg from, Reg to);
+/* What doesn't depend on reduced runs from `from_run` on is computed here. */
+void row_loop_hoist(const RowLoop *loop, uint32_t from_run);
+
+/* Few long rows: a kernel for stretches and one that adds them up, instead of one kernel of few items. */
+bool rows_can_split(const Rows *rows);
+Status lower_split_rows(Rows *rows, LoweredGroup *lowered);
+
 void emit_rows(Rows *rows, Reg item);
 void emit_columns(Rows *rows, Reg item, int64_t tile);
 /* Columns an item of column mode covers. */
