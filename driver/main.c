@@ -12,7 +12,7 @@ static const CommandInfo commands[] = {
     {"run", "MODEL|LIB.so", RUN, command_run, "Runs a model (just in time) or a compiled one on .npy files."},
     {"dump", "MODEL", DUMP, command_dump, "Prints a model after a pass, or a later stage of it."},
     {"bench", "MODEL|LIB.so", BENCH, command_bench, "Measures calls; random inputs where none are given."},
-    {"ops", "", 0, command_ops, "Lists the ops of the IR."},
+    {"ops", "", OPS, command_ops, "Lists the ops of the IR."},
     {"targets", "", 0, command_targets, "Lists the targets and what this machine has."},
     {"passes", "", 0, command_passes, "Lists the passes."},
     {"version", "", 0, command_version, "Prints the version."},
