@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Writes a program's outputs. A weights file is written before the file that needs it, so whoever sees the second finds the
- * first. */
+ * Writes a program's outputs. A weights file is written before the file that needs it, so whoever sees the second finds
+ * the first. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +27,9 @@ static Status out_of_memory(const Writing *writing)
 
 static Status write_text(const Writing *writing, StrBuf *text)
 {
-    const Status status = text->failed ? out_of_memory(writing)
-                                       : output_file_write(writing->path, strbuf_text(text), text->length, writing->diag);
+    const Status status = text->failed
+                              ? out_of_memory(writing)
+                              : output_file_write(writing->path, strbuf_text(text), text->length, writing->diag);
     strbuf_release(text);
     return status;
 }
@@ -78,7 +79,8 @@ static Status find_runtime(Writing *writing, LinkInput *input)
     if (runtime.bytes == 0) {
         (void)diag_fail(writing->diag, STATUS_UNSUPPORTED, target->name, "this adze was built without a runtime for %s",
                         target->triple);
-        diag_hint(writing->diag, "write C (--emit c) and compile it for the target, or build adze with its cross compiler");
+        diag_hint(writing->diag,
+                  "write C (--emit c) and compile it for the target, or build adze with its cross compiler");
         return STATUS_UNSUPPORTED;
     }
     *input = (LinkInput){.data = runtime.data, .bytes = runtime.bytes};
@@ -155,7 +157,8 @@ static Status write_assembly(Writing *writing)
 
 /* ---------------------------------------------------------------- C ---- */
 
-/* Compilers are slow on large literals: beyond this, the assembler takes the weights from the file beside the C text. */
+/* Compilers are slow on large literals: beyond this, the assembler takes the weights from the file beside the C text.
+ */
 enum { LITERAL_LIMIT = 1 << 20 };
 
 /* The same file, whatever folder a compiler runs in. */
@@ -201,12 +204,14 @@ static Status write_c(Writing *writing)
     TRY(describe_for_c(writing));
     const CEmitOptions options = {
         .target = &program->options.target,
-        .prologue = arena_printf(&writing->arena, "#define ADZE_RUNTIME static __attribute__((unused))\n"
+        .prologue = arena_printf(&writing->arena,
+                                 "#define ADZE_RUNTIME static __attribute__((unused))\n"
                                  "#pragma GCC diagnostic ignored \"-Wunused-function\"\n%.*s",
                                  (int)runtime.bytes, runtime.data),
         .prefix = program->options.name,
-        .comment = arena_printf(&writing->arena, "Model '%s'. Compile: cc -O2 -shared -fPIC THIS.c -o %s.so -lm -lpthread",
-                                program->options.name, program->options.name),
+        .comment =
+            arena_printf(&writing->arena, "Model '%s'. Compile: cc -O2 -shared -fPIC THIS.c -o %s.so -lm -lpthread",
+                         program->options.name, program->options.name),
     };
     if (!options.prologue || !options.comment)
         return out_of_memory(writing);
@@ -248,8 +253,8 @@ static Status write_weights(Writing *writing)
 typedef Status WriteOutput(Writing *writing);
 
 static WriteOutput *const write_of[] = {
-    [OUTPUT_SO] = write_shared,       [OUTPUT_OBJECT] = write_object,    [OUTPUT_C] = write_c,
-    [OUTPUT_HEADER] = write_header,   [OUTPUT_LLVM] = write_llvm_text,   [OUTPUT_BITCODE] = write_bitcode,
+    [OUTPUT_SO] = write_shared,         [OUTPUT_OBJECT] = write_object,  [OUTPUT_C] = write_c,
+    [OUTPUT_HEADER] = write_header,     [OUTPUT_LLVM] = write_llvm_text, [OUTPUT_BITCODE] = write_bitcode,
     [OUTPUT_ASSEMBLY] = write_assembly, [OUTPUT_LOOPS] = write_loops,    [OUTPUT_WEIGHTS] = write_weights,
 };
 

@@ -5,8 +5,8 @@
  *     tables       all arrays and texts both point to       state   what is written while the model is used
  *     weights      unless they are in a file
  *
- * Structs are filled here and copied; a pointer in them is zero bytes and a fixup (where, and to what). That is right for
- * every target there is: all have 64-bit little-endian pointers and the same struct layout. */
+ * Structs are filled here and copied; a pointer in them is zero bytes and a fixup (where, and to what). That is right
+ * for every target there is: all have 64-bit little-endian pointers and the same struct layout. */
 #include <string.h>
 
 #include "codegen/dim_program.h"
@@ -39,7 +39,8 @@ typedef struct Describing {
     bool failed; /* memory was out */
 } Describing;
 
-static const char tables_name[] = "tables", state_name[] = "state", weights_name[] = "weights", artifact_name[] = "artifact";
+static const char tables_name[] = "tables", state_name[] = "state", weights_name[] = "weights",
+                  artifact_name[] = "artifact";
 
 /* ---------------------------------------------------------------- bytes and fixups ---- */
 
@@ -231,8 +232,8 @@ static Status describe_buffers(Describing *d, uint32_t *count, size_t *at)
     for (uint32_t i = 0; i < *count; i++) {
         const PlanBuffer *planned = &plan->buffer[i];
         const bool known = dim_is_constant(planned->bytes);
-        buffer[i] = (AdzeBuffer){
-            .bytes = known ? planned->bytes.constant : -1, .first = planned->first, .last = planned->last};
+        buffer[i] =
+            (AdzeBuffer){.bytes = known ? planned->bytes.constant : -1, .first = planned->first, .last = planned->last};
         if (!known)
             TRY(dim_programs_add(&d->programs, planned->bytes, &buffer[i].program));
     }
@@ -272,7 +273,8 @@ static bool depends_on_data(const Describing *d, Dim dim, uint32_t depth)
         return false;
     const DimView view = dim_view(d->graph->module, dim);
     if (view.form == DIM_SYMBOL)
-        return d->program->symbols.index[view.symbol] == 0 || d->graph->module->symbol[view.symbol].kind == SYMBOL_VALUE;
+        return d->program->symbols.index[view.symbol] == 0 ||
+               d->graph->module->symbol[view.symbol].kind == SYMBOL_VALUE;
     for (uint32_t i = 0; i < view.part_count; i++)
         if (depth == MAX_CHECK_DEPTH || depends_on_data(d, view.part[i], depth + 1))
             return true;
@@ -350,7 +352,8 @@ static Status add_artifact(Describing *d, WeightsForm form, size_t data_symbol_m
     POINT(d, &bytes, 0, AdzeArtifact, capacity, tables_name, capacities);
     POINT(d, &bytes, 0, AdzeArtifact, data_symbol_max, tables_name, data_symbol_max);
     if (form != WEIGHTS_IN_FILE && program->weights.bytes > 0)
-        POINT(d, &bytes, 0, AdzeArtifact, weights, weights_name, form == WEIGHTS_BY_INCBIN ? sizeof(AdzeWeightsHeader) : 0);
+        POINT(d, &bytes, 0, AdzeArtifact, weights, weights_name,
+              form == WEIGHTS_BY_INCBIN ? sizeof(AdzeWeightsHeader) : 0);
     POINT(d, &bytes, 0, AdzeArtifact, state, state_name, 0);
     (void)add_item(d, artifact_name, &bytes);
     return STATUS_OK;
@@ -448,8 +451,8 @@ static Status copy_module(Describing *d)
     return d->view->data ? STATUS_OK : diag_fail(d->diag, STATUS_OUT_OF_MEMORY, "codegen", "out of memory");
 }
 
-Status program_describe(const Program *program, WeightsForm form, const char *weights_path, Arena *arena, LoopModule *view,
-                        Diag *diag)
+Status program_describe(const Program *program, WeightsForm form, const char *weights_path, Arena *arena,
+                        LoopModule *view, Diag *diag)
 {
     Describing d = {.program = program, .graph = program->graph, .arena = arena, .diag = diag, .view = view};
     TRY(copy_module(&d));

@@ -10,7 +10,8 @@ EMBEDDED(runtime_x86_64);
 EMBEDDED(runtime_aarch64);
 EMBEDDED(model_header);
 
-#define FILE_OF(name) ((EmbeddedFile){adze_embedded_##name, (size_t)(adze_embedded_##name##_end - adze_embedded_##name)})
+#define FILE_OF(name)                                                                                                  \
+    ((EmbeddedFile){adze_embedded_##name, (size_t)(adze_embedded_##name##_end - adze_embedded_##name)})
 
 EmbeddedFile embedded_runtime_text(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The entry: one function in loop IR that runs the whole graph as planned. Groups become launches, control flow becomes
- * loops and ifs, everything else is an address. It gets the buffers runtime/artifact.h lists and the symbols that inputs bind
- * as sizes; buffers of the arena lie at constant offsets, or, in models with symbols, at offsets from a table. */
+ * loops and ifs, everything else is an address. It gets the buffers runtime/artifact.h lists and the symbols that
+ * inputs bind as sizes; buffers of the arena lie at constant offsets, or, in models with symbols, at offsets from a
+ * table. */
 #include "codegen/entry.h"
 
 #include <string.h>
@@ -24,8 +25,9 @@ static Reg buffer_address(Entry *entry, uint32_t index)
 {
     LoopFunction *f = entry->f;
     const Plan *plan = &entry->program->plan;
-    const Reg offset = plan->solved ? loop_index(f, plan->buffer[index].offset)
-                                    : loop_load(f, loop_type(LOOP_i64, 1), extra(entry, EXTRA_OFFSETS), loop_index(f, index));
+    const Reg offset = plan->solved
+                           ? loop_index(f, plan->buffer[index].offset)
+                           : loop_load(f, loop_type(LOOP_i64, 1), extra(entry, EXTRA_OFFSETS), loop_index(f, index));
     return loop_pointer_add(f, extra(entry, EXTRA_ARENA), offset);
 }
 
@@ -38,7 +40,8 @@ static Reg place_address(Entry *entry, Place place)
     case PLACE_OUTPUT:
         return entry->argument[entry->program->graph->parameter_count + place.index];
     case PLACE_CONSTANT:
-        return loop_pointer_add(f, extra(entry, EXTRA_WEIGHTS), loop_index(f, entry->program->weights.offset[place.index]));
+        return loop_pointer_add(f, extra(entry, EXTRA_WEIGHTS),
+                                loop_index(f, entry->program->weights.offset[place.index]));
     case PLACE_BUFFER:
         return buffer_address(entry, place.index);
     case PLACE_SLICE:
@@ -64,7 +67,8 @@ static void emit_copies(Entry *entry, const PlanCopies *copies)
 
 /* ---------------------------------------------------------------- groups ---- */
 
-static Status emit_launch(Entry *entry, const Kernel *kernel, uint32_t function, const Reg *buffer, uint32_t buffer_count)
+static Status emit_launch(Entry *entry, const Kernel *kernel, uint32_t function, const Reg *buffer,
+                          uint32_t buffer_count)
 {
     Reg *size = ARENA_NEW(&entry->scratch, Reg, kernel->size_count);
     if (!size)
@@ -124,7 +128,8 @@ static Status emit_bind(Entry *entry, const PlanScope *scope, const Node *node, 
     const ProgramSymbols *symbols = &entry->program->symbols;
     const uint32_t symbol = dim_view(entry->module, node_dim(node, ATTR_symbol)).symbol;
     const uint32_t index = symbols->index[symbol] - 1;
-    const Reg value = loop_load(f, loop_type(LOOP_i64, 1), value_address(entry, scope, node->operand[0]), loop_index(f, 0));
+    const Reg value =
+        loop_load(f, loop_type(LOOP_i64, 1), value_address(entry, scope, node->operand[0]), loop_index(f, 0));
     const Reg below = loop_compare(f, LOOP_less, value, loop_index(f, entry->module->symbol[symbol].min));
     const Reg above = loop_compare(f, LOOP_less, loop_index(f, entry->module->symbol[symbol].max), value);
     loop_return_if(f, loop_binary(f, LOOP_or, below, above), ADZE_BOUND);
@@ -216,14 +221,10 @@ typedef Status EmitNode(Entry *entry, const PlanScope *scope, const Node *node, 
 
 /* Ops without a row are addresses only. */
 static EmitNode *const emit_of[OP_COUNT] = {
-    [OP_dimension] = emit_dimension,
-    [OP_bind_dimension] = emit_bind,
-    [OP_group] = emit_group,
-    [OP_if] = emit_if,
-    [OP_while] = emit_while,
-    [OP_scan] = emit_scan,
-    [OP_call] = emit_call,
-    [OP_checkpoint] = emit_call,
+    [OP_dimension] = emit_dimension, [OP_bind_dimension] = emit_bind,
+    [OP_group] = emit_group,         [OP_if] = emit_if,
+    [OP_while] = emit_while,         [OP_scan] = emit_scan,
+    [OP_call] = emit_call,           [OP_checkpoint] = emit_call,
     [OP_custom] = emit_call,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Dimension expressions in the entry: i64 arithmetic on symbol values. The runtime has checked by then that sizes are sane;
- * only symbols that data bind can still make a divisor 0, which ends the call. */
+ * Dimension expressions in the entry: i64 arithmetic on symbol values. The runtime has checked by then that sizes are
+ * sane; only symbols that data bind can still make a divisor 0, which ends the call. */
 #include "codegen/entry.h"
 
 #include "ir/base/vec.h"

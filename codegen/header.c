@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The C header of a model: what it takes and gives, typed functions, and a copy of adze/model.h (once a program, however many
- * models' headers it includes). Names from the source model become C identifiers; those that then are equal, or words of C,
- * get a suffix. */
+ * The C header of a model: what it takes and gives, typed functions, and a copy of adze/model.h (once a program,
+ * however many models' headers it includes). Names from the source model become C identifiers; those that then are
+ * equal, or words of C, get a suffix. */
 #include <ctype.h>
 #include <string.h>
 
@@ -26,14 +26,17 @@ typedef struct Header {
 
 /* Words a parameter can't be called: of C, of C++, usual macros, and what the header uses itself. */
 static const char *const reserved[] = {
-    "NULL", "alignas", "alignof", "and", "asm", "assert", "auto", "bool", "break", "case", "catch", "char", "class",
-    "complex", "const", "constexpr", "continue", "default", "delete", "do", "double", "else", "enum", "errno",
-    "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "imaginary", "inline", "int",
-    "int64_t", "linux", "long", "mutable", "namespace", "new", "not", "nullptr", "operator", "options", "or",
-    "private", "protected", "public", "register", "restrict", "return", "short", "signed", "sizeof", "static",
-    "stderr", "stdin", "stdout", "struct", "switch", "template", "this", "throw", "true", "try", "typedef",
-    "typename", "typeof", "union", "unix", "unsigned", "using", "virtual", "void", "volatile", "while", "workspace",
-    "workspace_bytes", "xor",
+    "NULL",      "alignas",   "alignof",  "and",      "asm",      "assert",  "auto",      "bool",
+    "break",     "case",      "catch",    "char",     "class",    "complex", "const",     "constexpr",
+    "continue",  "default",   "delete",   "do",       "double",   "else",    "enum",      "errno",
+    "explicit",  "export",    "extern",   "false",    "float",    "for",     "friend",    "goto",
+    "if",        "imaginary", "inline",   "int",      "int64_t",  "linux",   "long",      "mutable",
+    "namespace", "new",       "not",      "nullptr",  "operator", "options", "or",        "private",
+    "protected", "public",    "register", "restrict", "return",   "short",   "signed",    "sizeof",
+    "static",    "stderr",    "stdin",    "stdout",   "struct",   "switch",  "template",  "this",
+    "throw",     "true",      "try",      "typedef",  "typename", "typeof",  "union",     "unix",
+    "unsigned",  "using",     "virtual",  "void",     "volatile", "while",   "workspace", "workspace_bytes",
+    "xor",
 };
 
 static bool is_reserved(const char *name)
@@ -154,11 +157,13 @@ static void write_top(Header *header)
         describe_array(header, "output", header->names.output[i], graph->result_name[i],
                        value_type(graph, graph->result[i]));
     describe_symbols(header);
-    strbuf_printf(header->out,
-                  " *\n * Arrays are dense, row-major, and yours. The workspace is yours too: 64-byte aligned, one for each call\n"
-                  " * that runs at a time. options may be NULL. All of it is explained in the second half, adze/model.h. */\n"
-                  "#ifndef ADZE_%s_H\n#define ADZE_%s_H\n\n#include <stdint.h>\n#include <stdbool.h>\n\n",
-                  header->names.upper, header->names.upper);
+    strbuf_printf(
+        header->out,
+        " *\n * Arrays are dense, row-major, and yours. The workspace is yours too: 64-byte aligned, one for each "
+        "call\n"
+        " * that runs at a time. options may be NULL. All of it is explained in the second half, adze/model.h. */\n"
+        "#ifndef ADZE_%s_H\n#define ADZE_%s_H\n\n#include <stdint.h>\n#include <stdbool.h>\n\n",
+        header->names.upper, header->names.upper);
 }
 
 /* ---------------------------------------------------------------- functions ---- */
@@ -221,9 +226,10 @@ static void write_run(Header *header)
     add_names(header, header->names.output, graph->result_count);
     strbuf_add(header->out, "};\n");
     const char *symbol = add_symbol_array(header);
-    strbuf_printf(header->out,
-                  "    return adze_run(&%s_model, adze_input, adze_output, %s, workspace, workspace_bytes, options);\n}\n\n",
-                  name, symbol);
+    strbuf_printf(
+        header->out,
+        "    return adze_run(&%s_model, adze_input, adze_output, %s, workspace, workspace_bytes, options);\n}\n\n",
+        name, symbol);
 }
 
 /* A function of the sizes alone that gives bytes. */
@@ -254,14 +260,14 @@ static void write_sizes(Header *header)
         strbuf_printf(header->out, "#define %s_WORKSPACE_BYTES %lld\n\n", header->names.upper,
                       (long long)program->info.workspace_bytes);
     char *call = arena_printf(&header->arena, "adze_workspace_bytes(&%s_model, ", name);
-    write_bytes_function(header, "workspace", "/* Bytes of workspace a call needs; -1 when a size is out of range. */\n",
-                         call ? call : "");
+    write_bytes_function(header, "workspace",
+                         "/* Bytes of workspace a call needs; -1 when a size is out of range. */\n", call ? call : "");
     for (uint32_t i = 0; i < graph->result_count; i++) {
         if (static_bytes(graph, graph->result[i]) >= 0)
             continue;
         call = arena_printf(&header->arena, "adze_output_bytes(&%s_model, %u, ", name, i);
-        write_bytes_function(header, header->names.output[i], "/* Bytes of that output; -1 when a size is out of range. */\n",
-                             call ? call : "");
+        write_bytes_function(header, header->names.output[i],
+                             "/* Bytes of that output; -1 when a size is out of range. */\n", call ? call : "");
     }
 }
 
@@ -277,7 +283,8 @@ static void write_bottom(Header *header)
     const char *name = header->program->options.name;
     strbuf_printf(header->out,
                   "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-                  "/* Its table: names, types, sizes, and the functions behind those below. */\nextern const AdzeModel %s_model;\n\n",
+                  "/* Its table: names, types, sizes, and the functions behind those below. */\nextern const AdzeModel "
+                  "%s_model;\n\n",
                   name);
     write_sizes(header);
     write_run(header);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A program as an AdzeModel in this process: its loop module in the JIT, the runtime being the one linked into this program. */
+ * A program as an AdzeModel in this process: its loop module in the JIT, the runtime being the one linked into this
+ * program. */
 #include <stdlib.h>
 
 #include "codegen/llvm/jit.h"
@@ -15,8 +16,8 @@ struct JitModel {
 #define FUNCTION(name) {#name, (const void *)(uintptr_t)&(name)}
 
 static const JitSymbol runtime_functions[] = {
-    FUNCTION(adze_runtime_status_text),   FUNCTION(adze_runtime_bind),    FUNCTION(adze_runtime_output_shape),
-    FUNCTION(adze_runtime_output_bytes),  FUNCTION(adze_runtime_prepare), FUNCTION(adze_runtime_run),
+    FUNCTION(adze_runtime_status_text),     FUNCTION(adze_runtime_bind),    FUNCTION(adze_runtime_output_shape),
+    FUNCTION(adze_runtime_output_bytes),    FUNCTION(adze_runtime_prepare), FUNCTION(adze_runtime_run),
     FUNCTION(adze_runtime_workspace_bytes),
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Builds a Program: plan, offsets, kernels, entry. Groups are lowered when the plan asks about them; equal kernels become one
- * function in the loop module. */
+ * Builds a Program: plan, offsets, kernels, entry. Groups are lowered when the plan asks about them; equal kernels
+ * become one function in the loop module. */
 #include "codegen/program.h"
 
 #include <stdlib.h>
@@ -172,8 +172,8 @@ static void fill_info(Program *program)
     info->workspace_bytes = program->plan.solved ? static_workspace_bytes(program) : -1;
     info->workspace_bound = program->plan.solved ? program->plan.bound_bytes : -1;
     info->weight_bytes = program->weights.bytes;
-    info->weights_beside = info->weight_bytes > 0 && (place == WEIGHTS_SIDE ||
-                                                      (place == WEIGHTS_AUTOMATIC && info->weight_bytes > EMBED_LIMIT));
+    info->weights_beside = info->weight_bytes > 0 &&
+                           (place == WEIGHTS_SIDE || (place == WEIGHTS_AUTOMATIC && info->weight_bytes > EMBED_LIMIT));
 }
 
 static Status build(Program *program, Diag *diag)

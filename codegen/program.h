@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a Program is made of; private to codegen's files that build and write it.
  *
- *     codegen_build:  plan (passes/plan.h, asking program_query) ─► offsets ─► entry.c: entry in loop IR ─► symbols, sizes
- *     codegen_write, codegen_jit:  descriptor.c: AdzeModel and what belongs to it as data ─► emitters */
+ *     codegen_build:  plan (passes/plan.h, asking program_query) ─► offsets ─► entry.c: entry in loop IR ─► symbols,
+ * sizes codegen_write, codegen_jit:  descriptor.c: AdzeModel and what belongs to it as data ─► emitters */
 #ifndef ADZE_CODEGEN_PROGRAM_H
 #define ADZE_CODEGEN_PROGRAM_H
 
@@ -19,8 +19,8 @@ typedef struct ProgramGroup {
 } ProgramGroup;
 
 typedef struct ProgramSymbols {
-    uint32_t *index;   /* by the graph module's symbol: 1 + its place in a call's symbol values; 0: not of this model */
-    uint32_t *symbol;  /* the inverse: those that inputs bind, then those that data bind */
+    uint32_t *index;  /* by the graph module's symbol: 1 + its place in a call's symbol values; 0: not of this model */
+    uint32_t *symbol; /* the inverse: those that inputs bind, then those that data bind */
     uint32_t input_count, data_count;
 } ProgramSymbols;
 
@@ -61,15 +61,15 @@ Status program_write_entry(Program *program, Diag *diag);
 /* ---- descriptor ---- */
 
 typedef enum {
-    WEIGHTS_IN_DATA, /* a data item */
-    WEIGHTS_IN_FILE, /* mapped when the model is first used */
+    WEIGHTS_IN_DATA,  /* a data item */
+    WEIGHTS_IN_FILE,  /* mapped when the model is first used */
     WEIGHTS_BY_INCBIN /* a data item taken from the weights file by the assembler */
 } WeightsForm;
 
-/* A view of the program's loop module that has the model's descriptor and weights as data items too; its memory lives in
- * `arena`. weights_path: of the file, for WEIGHTS_BY_INCBIN. */
-Status program_describe(const Program *program, WeightsForm form, const char *weights_path, Arena *arena, LoopModule *view,
-                        Diag *diag);
+/* A view of the program's loop module that has the model's descriptor and weights as data items too; its memory lives
+ * in `arena`. weights_path: of the file, for WEIGHTS_BY_INCBIN. */
+Status program_describe(const Program *program, WeightsForm form, const char *weights_path, Arena *arena,
+                        LoopModule *view, Diag *diag);
 /* Name of the exported descriptor: NAME_model. */
 const char *program_model_name(const Program *program, Arena *arena);
 /* Before every name of the program's symbols: NAME_. */

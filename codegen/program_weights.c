@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The weights of a program: the constants its plan reads, one after the other, each at a multiple of 64 bytes; constants with
- * the same bytes in memory are there once. Nothing is copied: parts point to the blobs. */
+ * The weights of a program: the constants its plan reads, one after the other, each at a multiple of 64 bytes;
+ * constants with the same bytes in memory are there once. Nothing is copied: parts point to the blobs. */
 #include "codegen/program.h"
 
 #include <stdlib.h>
@@ -61,7 +61,8 @@ static void find_equal(const Program *program, Stretch *stretch, uint32_t *first
     const Plan *plan = &program->plan;
     const Module *module = program->graph->module;
     for (uint32_t i = 0; i < plan->constant_count; i++)
-        stretch[i] = (Stretch){constant_data(module, plan->constant[i]), constant_get(module, plan->constant[i])->bytes, i};
+        stretch[i] =
+            (Stretch){constant_data(module, plan->constant[i]), constant_get(module, plan->constant[i])->bytes, i};
     qsort(stretch, plan->constant_count, sizeof *stretch, compare_stretches);
     for (uint32_t i = 0; i < plan->constant_count; i++) {
         const bool same = i > 0 && stretch[i].data == stretch[i - 1].data && stretch[i].bytes == stretch[i - 1].bytes;

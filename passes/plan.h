@@ -6,9 +6,10 @@
  *     in the weights                        constants
  *     in a buffer of the arena              alive from its first to its last step
  *     in a slice of another place           what a scan reads and writes in one iteration
- * Reshapes, bound dimensions and region parameters lie where their operand lies. A group's first result takes over the buffer
- * of an operand that dies there when the kernel allows it. What a loop carries lies in one place for all iterations; body
- * results are written there when nobody needs the old value any more, else copied at the end of the iteration.
+ * Reshapes, bound dimensions and region parameters lie where their operand lies. A group's first result takes over the
+ * buffer of an operand that dies there when the kernel allows it. What a loop carries lies in one place for all
+ * iterations; body results are written there when nobody needs the old value any more, else copied at the end of the
+ * iteration.
  *
  * Buffers get offsets elsewhere (runtime/plan_offsets.c): once for static sizes, per call for symbolic ones. */
 #ifndef ADZE_PASSES_PLAN_H
@@ -48,9 +49,9 @@ typedef struct PlanScope PlanScope;
 
 typedef struct PlanNode {
     uint32_t step;
-    Place temporary;          /* of a group; PLACE_NONE when it needs none */
-    PlanScope *region[2];     /* of control flow, as the node has them; call: the callee */
-    PlanCopies before;        /* while, scan: carried operands to where they live in the loop */
+    Place temporary;             /* of a group; PLACE_NONE when it needs none */
+    PlanScope *region[2];        /* of control flow, as the node has them; call: the callee */
+    PlanCopies before;           /* while, scan: carried operands to where they live in the loop */
     uint32_t slice, slice_count; /* scan: first of its slices: inputs, then stacked outputs */
 } PlanNode;
 
@@ -71,7 +72,7 @@ typedef struct Plan {
     ConstantId *constant; /* distinct constants that code reads */
     uint32_t constant_count, constant_capacity;
     uint32_t step_count;
-    bool solved; /* offsets are there: all sizes are numbers */
+    bool solved;                      /* offsets are there: all sizes are numbers */
     int64_t arena_bytes, bound_bytes; /* when solved: the arena; the most bytes alive in one step */
 } Plan;
 

@@ -3,11 +3,12 @@
  *
  * The entry (a loop IR function, runtime/context.h) gets these buffers:
  *     inputs … | outputs … | arena | offsets | data symbols | weights
- * offsets: int64_t for each planned buffer, from the arena's start; NULL for models without symbols, whose offsets are in the
- * code. data symbols: int64_t each, written by the entry. Its sizes are the values of the symbols bound by inputs.
+ * offsets: int64_t for each planned buffer, from the arena's start; NULL for models without symbols, whose offsets are
+ * in the code. data symbols: int64_t each, written by the entry. Its sizes are the values of the symbols bound by
+ * inputs.
  *
- * A program computes a dimension from symbol values; see AdzeProgramOp. Every number that sizes decide goes through these
- * checked programs, so that absurd shapes are an error before any code runs. */
+ * A program computes a dimension from symbol values; see AdzeProgramOp. Every number that sizes decide goes through
+ * these checked programs, so that absurd shapes are an error before any code runs. */
 #ifndef ADZE_RUNTIME_ARTIFACT_H
 #define ADZE_RUNTIME_ARTIFACT_H
 
@@ -15,13 +16,13 @@
 
 #include "runtime/context.h"
 
-/* Words of a program, for a stack machine: an op, followed by its immediate where one is said. Division by 0 and overflow
- * fail. Programs need at most ADZE_PROGRAM_DEPTH values on the stack. */
+/* Words of a program, for a stack machine: an op, followed by its immediate where one is said. Division by 0 and
+ * overflow fail. Programs need at most ADZE_PROGRAM_DEPTH values on the stack. */
 typedef enum AdzeProgramOp {
-    ADZE_PROGRAM_END,       /* the one value left is the result */
-    ADZE_PROGRAM_NUMBER,    /* immediate: pushes it */
-    ADZE_PROGRAM_SYMBOL,    /* immediate: index of a symbol, whose value is pushed */
-    ADZE_PROGRAM_ADD,       /* replaces the two topmost values; the second topmost is the left operand */
+    ADZE_PROGRAM_END,    /* the one value left is the result */
+    ADZE_PROGRAM_NUMBER, /* immediate: pushes it */
+    ADZE_PROGRAM_SYMBOL, /* immediate: index of a symbol, whose value is pushed */
+    ADZE_PROGRAM_ADD,    /* replaces the two topmost values; the second topmost is the left operand */
     ADZE_PROGRAM_MUL,
     ADZE_PROGRAM_FLOOR_DIV,
     ADZE_PROGRAM_MOD, /* the divisor's sign */
@@ -37,8 +38,8 @@ enum {
 };
 
 typedef struct AdzeBuffer { /* a stretch of the arena, alive in steps first … last */
-    int64_t bytes;    /* -1: computed by program */
-    uint32_t program; /* index of its first word */
+    int64_t bytes;          /* -1: computed by program */
+    uint32_t program;       /* index of its first word */
     uint32_t first, last;
     uint32_t reserved;
 } AdzeBuffer;
@@ -50,12 +51,12 @@ typedef struct AdzeArtifactState {
 
 typedef struct AdzeArtifact {
     AdzeKernel *entry;
-    const int64_t *program; /* all programs, one after the other; [0] is ADZE_PROGRAM_END */
+    const int64_t *program;   /* all programs, one after the other; [0] is ADZE_PROGRAM_END */
     const AdzeBuffer *buffer; /* planned in a call; only models with symbols have any */
     const uint32_t *check;    /* programs whose results must not be negative: dimensions of intermediate results */
     const uint32_t *capacity; /* for each output: program of its bytes with data symbols at their bound */
     const int64_t *data_symbol_max;
-    const void *weights;      /* NULL: in a file */
+    const void *weights; /* NULL: in a file */
     AdzeArtifactState *state;
     int64_t arena_bytes, arena_bound; /* of models without symbols: the arena, and the most bytes alive in one step */
     uint64_t weights_hash;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * CPU features by CPUID and XGETBV (x86-64), by the auxiliary vector elsewhere. Found once: CPUID traps in virtual machines. */
+ * CPU features by CPUID and XGETBV (x86-64), by the auxiliary vector elsewhere. Found once: CPUID traps in virtual
+ * machines. */
 #include "runtime/runtime.h"
 
 #include <stdatomic.h>
@@ -32,8 +33,9 @@ static uint64_t avx_features(uint32_t c, uint32_t extended)
 
 static uint64_t avx512_features(uint32_t b)
 {
-    return BIT(b, 16) * ADZE_FEATURE(AVX512F) | BIT(b, 17) * ADZE_FEATURE(AVX512DQ) | BIT(b, 28) * ADZE_FEATURE(AVX512CD) |
-           BIT(b, 30) * ADZE_FEATURE(AVX512BW) | BIT(b, 31) * ADZE_FEATURE(AVX512VL);
+    return BIT(b, 16) * ADZE_FEATURE(AVX512F) | BIT(b, 17) * ADZE_FEATURE(AVX512DQ) |
+           BIT(b, 28) * ADZE_FEATURE(AVX512CD) | BIT(b, 30) * ADZE_FEATURE(AVX512BW) |
+           BIT(b, 31) * ADZE_FEATURE(AVX512VL);
 }
 
 static uint64_t detect_features(void)

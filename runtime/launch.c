@@ -16,8 +16,8 @@ typedef struct Launch {
     AdzeKernel *kernel;
     void *const *buffer;
     const int64_t *size;
-    int64_t extent, chunk; /* items in all, items a chunk */
-    _Atomic int64_t next;  /* first item not yet claimed */
+    int64_t extent, chunk;  /* items in all, items a chunk */
+    _Atomic int64_t next;   /* first item not yet claimed */
     _Atomic int64_t failed; /* the first failing chunk's begin, and its status in the low 8 bits; INT64_MAX: none */
 } Launch;
 
@@ -27,7 +27,8 @@ static void note_failure(Launch *launch, int64_t begin, int32_t status)
     int64_t known = atomic_load(&launch->failed);
     while (mine < known && !atomic_compare_exchange_weak(&launch->failed, &known, mine)) {
     }
-    atomic_store(&launch->next, launch->extent); /* claims go upwards: whatever could fail before it is already claimed */
+    atomic_store(&launch->next,
+                 launch->extent); /* claims go upwards: whatever could fail before it is already claimed */
 }
 
 static void run_chunks(void *argument)
@@ -66,8 +67,8 @@ static void run_parallel(Launch *launch)
         run_chunks(launch);
 }
 
-ADZE_RUNTIME int32_t adze_launch(const AdzeContext *context, AdzeKernel *kernel, void *const *buffer, const int64_t *size,
-                                 int64_t extent, int64_t work)
+ADZE_RUNTIME int32_t adze_launch(const AdzeContext *context, AdzeKernel *kernel, void *const *buffer,
+                                 const int64_t *size, int64_t extent, int64_t work)
 {
     if (extent <= 0)
         return ADZE_OK;

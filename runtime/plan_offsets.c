@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Offsets of buffers in one arena, from when each is alive. Buffers are placed one after the other into the tightest gap
- * between those already placed that are alive in a common step. The order decides how well that goes: largest first; when
- * the arena is then above the bound, the buffer that sticks out at the top goes to the front and all are placed again, and
- * so on. The best of a number of rounds that depends on the count alone is kept. */
+ * Offsets of buffers in one arena, from when each is alive. Buffers are placed one after the other into the tightest
+ * gap between those already placed that are alive in a common step. The order decides how well that goes: largest
+ * first; when the arena is then above the bound, the buffer that sticks out at the top goes to the front and all are
+ * placed again, and so on. The best of a number of rounds that depends on the count alone is kept. */
 #include "runtime/runtime.h"
 
 #include <string.h>
@@ -128,8 +128,8 @@ static void insert_placed(Planner *planner, uint32_t index)
     planner->placed_count++;
 }
 
-/* Places all in order; gives the arena's bytes, and at which place in the order the buffer at its top is. Stops early, giving
- * INT64_MAX, when `limit` is reached: the round is lost then, but its top is known. */
+/* Places all in order; gives the arena's bytes, and at which place in the order the buffer at its top is. Stops early,
+ * giving INT64_MAX, when `limit` is reached: the round is lost then, but its top is known. */
 static int64_t place_all(Planner *planner, int64_t limit, uint32_t *top)
 {
     int64_t total = 0;

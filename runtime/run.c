@@ -22,7 +22,8 @@ static AdzeStatus fail_cpu(const AdzeModel *model, uint64_t missing, AdzeMessage
             break;
         length += (size_t)written;
     }
-    return adze_fail(message, ADZE_CPU, "'%s' is compiled for %s; this CPU lacks %s", model->name, model->target, names);
+    return adze_fail(message, ADZE_CPU, "'%s' is compiled for %s; this CPU lacks %s", model->name, model->target,
+                     names);
 }
 
 static AdzeStatus check_cpu(const AdzeModel *model, AdzeMessage message)
@@ -61,8 +62,8 @@ static bool is_empty(const AdzeModel *model, const AdzeArgument *argument, const
 }
 
 /* A missing array is only fine when it has no elements. */
-static AdzeStatus fill_frame(const AdzeModel *model, const void *const *input, void *const *output, const int64_t *symbol,
-                             void **frame, AdzeMessage message)
+static AdzeStatus fill_frame(const AdzeModel *model, const void *const *input, void *const *output,
+                             const int64_t *symbol, void **frame, AdzeMessage message)
 {
     for (uint32_t i = 0; i < model->input_count; i++) {
         frame[i] = (void *)(uintptr_t)input[i];

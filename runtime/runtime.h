@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The runtime's own declarations. The runtime is everything of a compiled model that isn't generated: checks, workspaces,
- * threads. It is written for the oldest CPU of an architecture, uses libc alone, has no float math, and allocates nothing in
- * a call. It reaches users in three forms: an object linked into artifacts, text inside emitted C, and a library for the
- * compiler's own process (JIT); hence every function is ADZE_RUNTIME. */
+ * The runtime's own declarations. The runtime is everything of a compiled model that isn't generated: checks,
+ * workspaces, threads. It is written for the oldest CPU of an architecture, uses libc alone, has no float math, and
+ * allocates nothing in a call. It reaches users in three forms: an object linked into artifacts, text inside emitted C,
+ * and a library for the compiler's own process (JIT); hence every function is ADZE_RUNTIME. */
 #ifndef ADZE_RUNTIME_RUNTIME_H
 #define ADZE_RUNTIME_RUNTIME_H
 
@@ -48,8 +48,8 @@ ADZE_RUNTIME int64_t adze_runtime_output_bytes(const AdzeModel *model, uint32_t 
 /* Bytes of scratch memory (8-byte aligned) that adze_plan_offsets needs. */
 ADZE_RUNTIME size_t adze_plan_scratch_bytes(uint32_t count);
 /* Places buffers in one arena so that those alive in a common step don't overlap. bytes: multiples of ADZE_ALIGNMENT.
- * Gives the arena's bytes; *bound (may be NULL) gets the most bytes alive in any step, below which no plan can go. The same
- * question always gets the same answer. */
+ * Gives the arena's bytes; *bound (may be NULL) gets the most bytes alive in any step, below which no plan can go. The
+ * same question always gets the same answer. */
 ADZE_RUNTIME int64_t adze_plan_offsets(const AdzeBuffer *buffer, uint32_t count, const int64_t *bytes, int64_t *offset,
                                        void *scratch, int64_t *bound);
 
@@ -64,8 +64,8 @@ typedef struct AdzeWorkspace {
 ADZE_RUNTIME int64_t adze_runtime_workspace_bytes(const AdzeModel *model, const int64_t *symbol);
 /* The most bytes of intermediate results alive at once, as adze_workspace_bytes counts them; -1 as there. */
 ADZE_RUNTIME int64_t adze_workspace_bound(const AdzeModel *model, const int64_t *symbol);
-/* Lays out the workspace, plans offsets unless the plan in it was made for these symbols. frame: room for ADZE_FRAME_STACK
- * pointers, used when that is enough. */
+/* Lays out the workspace, plans offsets unless the plan in it was made for these symbols. frame: room for
+ * ADZE_FRAME_STACK pointers, used when that is enough. */
 ADZE_RUNTIME AdzeStatus adze_workspace_open(const AdzeModel *model, const int64_t *symbol, void *memory, int64_t bytes,
                                             void **frame, AdzeWorkspace *workspace, AdzeMessage message);
 
@@ -83,8 +83,9 @@ ADZE_RUNTIME AdzeStatus adze_runtime_run(const AdzeModel *model, const void *con
 /* ---- team.c ---- */
 /* Makes sure that threads - 1 workers exist (fewer when the system refuses). */
 ADZE_RUNTIME void adze_team_start(int32_t threads);
-/* Calls task(argument) on this thread and on up to threads - 1 workers at once; returns when all have returned. A worker that
- * doesn't wake up in time is not waited for. False, having called nothing, when the team is busy with another call. */
+/* Calls task(argument) on this thread and on up to threads - 1 workers at once; returns when all have returned. A
+ * worker that doesn't wake up in time is not waited for. False, having called nothing, when the team is busy with
+ * another call. */
 ADZE_RUNTIME bool adze_team_run(void (*task)(void *argument), void *argument, int32_t threads);
 
 #endif

@@ -105,8 +105,8 @@ static bool find_source(const AdzeModel *model, uint32_t symbol, SymbolSource *s
     return false;
 }
 
-static AdzeStatus bind_symbol(const AdzeModel *model, uint32_t index, const int64_t *const *input_shape, int64_t *symbol,
-                              AdzeMessage message)
+static AdzeStatus bind_symbol(const AdzeModel *model, uint32_t index, const int64_t *const *input_shape,
+                              int64_t *symbol, AdzeMessage message)
 {
     const AdzeSymbol *range = &model->symbol[index];
     SymbolSource source;
@@ -117,8 +117,9 @@ static AdzeStatus bind_symbol(const AdzeModel *model, uint32_t index, const int6
                          model->input[source.input].name);
     const int64_t value = input_shape[source.input][source.axis];
     if (value < range->min || value > range->max)
-        return adze_fail(message, ADZE_SHAPE, "input %u '%s': dimension %u ('%s') is %lld, the model takes %lld to %lld",
-                         source.input, model->input[source.input].name, source.axis, range->name, (long long)value,
+        return adze_fail(message, ADZE_SHAPE,
+                         "input %u '%s': dimension %u ('%s') is %lld, the model takes %lld to %lld", source.input,
+                         model->input[source.input].name, source.axis, range->name, (long long)value,
                          (long long)range->min, (long long)range->max);
     symbol[index] = value;
     return ADZE_OK;
@@ -140,11 +141,12 @@ static AdzeStatus check_input(const AdzeModel *model, uint32_t index, const int6
         if (shape[i] == due)
             continue;
         if (dimension->symbol >= 0 && find_source(model, (uint32_t)dimension->symbol, &source))
-            return adze_fail(message, ADZE_SHAPE, "input %u '%s': dimension %u is %lld, but '%s' is %lld in input %u '%s'", index,
+            return adze_fail(message, ADZE_SHAPE,
+                             "input %u '%s': dimension %u is %lld, but '%s' is %lld in input %u '%s'", index,
                              input->name, i, (long long)shape[i], dimension->text, (long long)due, source.input,
                              model->input[source.input].name);
-        return adze_fail(message, ADZE_SHAPE, "input %u '%s': dimension %u is %lld, due is %lld%s%s%s", index, input->name, i,
-                         (long long)shape[i], (long long)due, dimension->size < 0 ? " (" : "",
+        return adze_fail(message, ADZE_SHAPE, "input %u '%s': dimension %u is %lld, due is %lld%s%s%s", index,
+                         input->name, i, (long long)shape[i], (long long)due, dimension->size < 0 ? " (" : "",
                          dimension->size < 0 ? dimension->text : "", dimension->size < 0 ? ")" : "");
     }
     return ADZE_OK;
@@ -168,7 +170,8 @@ ADZE_RUNTIME AdzeStatus adze_runtime_bind(const AdzeModel *model, const int64_t 
 
 /* ---- outputs ---- */
 
-/* Data symbols don't have values before a call: their bound stands in, in `all`, which holds the symbols of both kinds. */
+/* Data symbols don't have values before a call: their bound stands in, in `all`, which holds the symbols of both kinds.
+ */
 
 static const int64_t *with_bounds(const AdzeModel *model, const int64_t *symbol, int64_t all[ADZE_SHAPE_SYMBOLS])
 {
@@ -181,7 +184,8 @@ static const int64_t *with_bounds(const AdzeModel *model, const int64_t *symbol,
     return all;
 }
 
-ADZE_RUNTIME AdzeStatus adze_runtime_output_shape(const AdzeModel *model, uint32_t output, const int64_t *symbol, int64_t *shape)
+ADZE_RUNTIME AdzeStatus adze_runtime_output_shape(const AdzeModel *model, uint32_t output, const int64_t *symbol,
+                                                  int64_t *shape)
 {
     int64_t all[ADZE_SHAPE_SYMBOLS];
     if (output >= model->output_count || (!shape && model->output[output].rank > 0))

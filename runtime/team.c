@@ -3,12 +3,13 @@
  *
  *     IDLE ── caller ──► ASSIGNED ── worker ──► RUNNING ── worker ──► IDLE        SLEEPING: idle, in futex wait
  *
- * The caller assigns work, does its own share, then takes back what no worker has begun (ASSIGNED → IDLE): a worker that is
- * slow to wake up costs nothing. It waits only for workers that are RUNNING. Workers spin for a short while before they sleep.
+ * The caller assigns work, does its own share, then takes back what no worker has begun (ASSIGNED → IDLE): a worker
+ * that is slow to wake up costs nothing. It waits only for workers that are RUNNING. Workers spin for a short while
+ * before they sleep.
  *
- * One call at a time owns the team; others see it busy and do without. A forked child has none of the workers: a page that the
- * system wipes on fork tells (or the process id, where the system can't do that), and the child starts over. When the library
- * is unloaded, the workers end. */
+ * One call at a time owns the team; others see it busy and do without. A forked child has none of the workers: a page
+ * that the system wipes on fork tells (or the process id, where the system can't do that), and the child starts over.
+ * When the library is unloaded, the workers end. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -27,8 +28,8 @@ enum { WORKER_IDLE, WORKER_ASSIGNED, WORKER_RUNNING, WORKER_SLEEPING, WORKER_EXI
 
 enum {
     MAX_WORKERS = 127,
-    SPIN_STEPS = 3000,         /* about 30 to 100 µs */
-    WORKER_STACK = 256 * 1024  /* kernels use at most 64 KiB */
+    SPIN_STEPS = 3000,        /* about 30 to 100 µs */
+    WORKER_STACK = 256 * 1024 /* kernels use at most 64 KiB */
 };
 
 typedef struct Worker {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Weights that live in a file beside the library: mapped when they are first needed, read-only, so that processes share them.
- * Several threads may be first at once: one mapping wins, the others go. */
+ * Weights that live in a file beside the library: mapped when they are first needed, read-only, so that processes share
+ * them. Several threads may be first at once: one mapping wins, the others go. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -98,4 +98,3 @@ ADZE_RUNTIME AdzeStatus adze_weights_open(const AdzeModel *model, const char *pa
     *weights = atomic_load_explicit(&artifact->state->weights, memory_order_acquire);
     return *weights ? ADZE_OK : load_weights(model, path, weights, message);
 }
-

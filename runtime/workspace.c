@@ -3,16 +3,16 @@
  *
  *     plan | symbols | offsets | data symbols | frame | (to 64) | arena
  *
- * Models whose sizes are all numbers have no plan, symbols and offsets; a frame is only there when the entry has too many buffers for
- * the stack. A plan is good for a call when the symbols it was made for are the call's, and its hash says that nobody wrote
- * over it. While planning, the arena's memory is the scratch. */
+ * Models whose sizes are all numbers have no plan, symbols and offsets; a frame is only there when the entry has too
+ * many buffers for the stack. A plan is good for a call when the symbols it was made for are the call's, and its hash
+ * says that nobody wrote over it. While planning, the arena's memory is the scratch. */
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct WorkspacePlan {
-    uint64_t hash; /* of all that follows, up to the last offset */
+    uint64_t hash;  /* of all that follows, up to the last offset */
     uint64_t model; /* the artifact's address */
     int64_t arena_bytes;
 } WorkspacePlan;
@@ -49,7 +49,8 @@ static WorkspaceLayout lay_out(const AdzeModel *model)
     layout.offsets = layout.symbols + (planned ? (int64_t)model->symbol_count * WORD : 0);
     layout.data_symbols = layout.offsets + buffers * WORD;
     layout.frame = layout.data_symbols + (int64_t)model->data_symbol_count * WORD;
-    layout.arena = round_up(layout.frame + (frame_count(model) > ADZE_FRAME_STACK ? (int64_t)frame_count(model) * WORD : 0));
+    layout.arena =
+        round_up(layout.frame + (frame_count(model) > ADZE_FRAME_STACK ? (int64_t)frame_count(model) * WORD : 0));
     layout.scratch = buffers * WORD + (int64_t)adze_plan_scratch_bytes((uint32_t)buffers);
     return layout;
 }
@@ -91,7 +92,8 @@ static int64_t plan(const AdzeModel *model, const int64_t *symbol, void *scratch
     int64_t *bytes = scratch;
     if (!check_dimensions(model, symbol) || !fill_bytes(model, symbol, bytes))
         return -1;
-    return adze_plan_offsets(artifact->buffer, artifact->buffer_count, bytes, offset, bytes + artifact->buffer_count, bound);
+    return adze_plan_offsets(artifact->buffer, artifact->buffer_count, bytes, offset, bytes + artifact->buffer_count,
+                             bound);
 }
 
 /* The arena's bytes and bound, planned in memory of its own. */
@@ -141,7 +143,8 @@ static uint64_t plan_hash(const WorkspacePlan *made, const WorkspaceLayout *layo
     return hash_words(&made->model, (size_t)(layout->data_symbols - WORD) / WORD);
 }
 
-static bool plan_is_good(const AdzeModel *model, const WorkspacePlan *made, const WorkspaceLayout *layout, const int64_t *symbol)
+static bool plan_is_good(const AdzeModel *model, const WorkspacePlan *made, const WorkspaceLayout *layout,
+                         const int64_t *symbol)
 {
     const char *symbols = (const char *)made + layout->symbols;
     return made->model == (uint64_t)(uintptr_t)model->artifact &&
@@ -156,7 +159,8 @@ static AdzeStatus make_plan(const AdzeModel *model, const WorkspaceLayout *layou
     made->model = (uint64_t)(uintptr_t)model->artifact;
     made->arena_bytes = plan(model, symbol, memory + layout->arena, offset, &bound);
     if (made->arena_bytes < 0)
-        return adze_fail(message, ADZE_SHAPE, "a size inside the model is negative or overflows for these input shapes");
+        return adze_fail(message, ADZE_SHAPE,
+                         "a size inside the model is negative or overflows for these input shapes");
     memcpy(memory + layout->symbols, symbol, model->symbol_count * sizeof *symbol);
     made->hash = plan_hash(made, layout);
     return ADZE_OK;
@@ -164,7 +168,8 @@ static AdzeStatus make_plan(const AdzeModel *model, const WorkspaceLayout *layou
 
 static AdzeStatus too_small(AdzeMessage message, int64_t bytes, int64_t due)
 {
-    return adze_fail(message, ADZE_WORKSPACE, "the workspace has %lld bytes, %lld are due", (long long)bytes, (long long)due);
+    return adze_fail(message, ADZE_WORKSPACE, "the workspace has %lld bytes, %lld are due", (long long)bytes,
+                     (long long)due);
 }
 
 static AdzeStatus use_plan(const AdzeModel *model, const WorkspaceLayout *layout, const int64_t *symbol, char *memory,
@@ -190,7 +195,8 @@ ADZE_RUNTIME AdzeStatus adze_workspace_open(const AdzeModel *model, const int64_
     if (bytes < least)
         return too_small(message, bytes, least);
     if ((least > 0 && !memory) || (uintptr_t)memory % ADZE_ALIGNMENT != 0)
-        return adze_fail(message, ADZE_WORKSPACE, "the workspace is %s", memory ? "not aligned to 64 bytes" : "missing");
+        return adze_fail(message, ADZE_WORKSPACE, "the workspace is %s",
+                         memory ? "not aligned to 64 bytes" : "missing");
     if (planned) {
         const AdzeStatus status = use_plan(model, &layout, symbol, memory, bytes, message);
         if (status != ADZE_OK)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * No call of a compiled model allocates: this program's malloc and mmap count, and a library opened by dlopen uses them. With
- * one thread the first call counts already; with more, threads are started once. Stack use is measured as well. */
+ * No call of a compiled model allocates: this program's malloc and mmap count, and a library opened by dlopen uses
+ * them. With one thread the first call counts already; with more, threads are started once. Stack use is measured as
+ * well. */
 #define _GNU_SOURCE
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Whole models through adze/model.h: text IR is grouped, planned, compiled, and called as JIT model, as library and as C, with
- * the interpreter as oracle. All numbers are small integers, so results are exact and compared byte for byte. */
+ * Whole models through adze/model.h: text IR is grouped, planned, compiled, and called as JIT model, as library and as
+ * C, with the interpreter as oracle. All numbers are small integers, so results are exact and compared byte for byte.
+ */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -78,7 +79,8 @@ static const ModelCase cases[] = {
      "    region(%0: i64, %1: f32[6], %2: f32[6], %3: f32[6], %4: i64) -> (bool) {\n"
      "      %5 = less %0, %4\n      return %5\n    }\n"
      "    region(%0: i64, %1: f32[6], %2: f32[6], %3: f32[6], %4: i64) -> (i64, f32[6], f32[6], f32[6]) {\n"
-     "      %one = constant 1 : i64\n      %5 = add %0, %one\n      %6 = add %1, %2\n      return %5, %2, %1, %6\n    }\n"
+     "      %one = constant 1 : i64\n      %5 = add %0, %one\n      %6 = add %1, %2\n      return %5, %2, %1, %6\n    "
+     "}\n"
      "  return %1, %2, %3, %0\n}\n",
      {"|6|6|6", "|6|6|6"}},
     {"while with a value from outside, in place",
@@ -96,7 +98,8 @@ static const ModelCase cases[] = {
      "graph @main(%h: f32[3], %x: f32[n,3], %k: f32[3]) -> (f32[3], f32[n,3], f32[n,3]) {\n"
      "  %0, %1, %2 = scan %h, %x, %k {carry_count = 1, input_count = 1, size = n, reverse = 0}\n"
      "    region(%0: f32[3], %1: f32[3], %2: f32[3]) -> (f32[3], f32[3], f32[3]) {\n"
-     "      %3 = add %0, %1\n      %4 = sub %3, %2\n      %5 = reverse %4 {axes = [0]}\n      return %5, %3, %5\n    }\n"
+     "      %3 = add %0, %1\n      %4 = sub %3, %2\n      %5 = reverse %4 {axes = [0]}\n      return %5, %3, %5\n    "
+     "}\n"
      "  return %0, %1, %2\n}\n",
      {"3|4,3|3", "3|0,3|3", "3|1,3|3"}},
     {"scan backwards within a while",
@@ -424,8 +427,10 @@ static void test_weights_beside(void **state)
     CHECK(&compiled.diag, codegen_write(compiled.program, OUTPUT_SO, in_folder(path, "beside.so"), &compiled.diag));
     run_library(&weights_case, &compiled, path);
     assert_int_equal(truncate(in_folder(path, "beside.weights"), 70), 0);
-    assert_int_equal(adze_library_open(in_folder(path, "beside.so"), &model, &library, message, sizeof message), ADZE_OK);
-    assert_int_equal(adze_prepare(model, &(AdzeOptions){.message = message, .message_bytes = sizeof message}), ADZE_FILE);
+    assert_int_equal(adze_library_open(in_folder(path, "beside.so"), &model, &library, message, sizeof message),
+                     ADZE_OK);
+    assert_int_equal(adze_prepare(model, &(AdzeOptions){.message = message, .message_bytes = sizeof message}),
+                     ADZE_FILE);
     assert_non_null(strstr(message, "cut short"));
     assert_int_equal(unlink(in_folder(path, "beside.weights")), 0);
     assert_int_equal(adze_prepare(model, NULL), ADZE_FILE);
@@ -455,10 +460,13 @@ static const char host_text[] =
     "#include <stdio.h>\n#include \"first.h\"\n#include \"second.h\"\n#include \"first.h\"\n"
     "static _Alignas(64) char workspace[1 << 16];\n"
     "int main(void) {\n"
-    "    float x[4] = {1, 2, 3, 4}, y[4], h[3] = {1, 2, 3}, s[6] = {1, 1, 1, 2, 2, 2}, k[3] = {0, 0, 0}, a[3], b[6], c[6];\n"
-    "    if (FIRST_WORKSPACE_BYTES > (int)sizeof workspace || first_workspace_bytes() != FIRST_WORKSPACE_BYTES) return 1;\n"
+    "    float x[4] = {1, 2, 3, 4}, y[4], h[3] = {1, 2, 3}, s[6] = {1, 1, 1, 2, 2, 2}, k[3] = {0, 0, 0}, a[3], b[6], "
+    "c[6];\n"
+    "    if (FIRST_WORKSPACE_BYTES > (int)sizeof workspace || first_workspace_bytes() != FIRST_WORKSPACE_BYTES) return "
+    "1;\n"
     "    if (first_run(x, y, workspace, sizeof workspace, NULL) != ADZE_OK || y[3] != 8) return 2;\n"
-    "    if (second_workspace_bytes(2) < 0 || second_output1_bytes(2) != 24 || second_workspace_bytes(101) != -1) return 3;\n"
+    "    if (second_workspace_bytes(2) < 0 || second_output1_bytes(2) != 24 || second_workspace_bytes(101) != -1) "
+    "return 3;\n"
     "    AdzeOptions options = {.threads = 2};\n"
     "    if (second_run(h, s, k, a, b, c, 2, workspace, sizeof workspace, &options) != ADZE_OK) return 4;\n"
     "    puts(adze_status_text(&first_model, second_run(h, s, k, a, b, c, 101, workspace, sizeof workspace, NULL)));\n"
@@ -499,11 +507,14 @@ static void test_linked(void **state)
         write_model(weights_text, "first", form[i].kind, form[i].extension);
         write_model(cases[8].text, "second", form[i].kind, form[i].extension);
         shell("cd %s && cc -std=c11 -Wall -Wextra -Werror -O1 host.c first%s second%s -o host -lm -lpthread && "
-              "LD_LIBRARY_PATH=. ./host > out.txt && grep -q \"shapes don't fit\" out.txt && grep -q 'first n 4 6' out.txt",
+              "LD_LIBRARY_PATH=. ./host > out.txt && grep -q \"shapes don't fit\" out.txt && grep -q 'first n 4 6' "
+              "out.txt",
               folder, form[i].extension, form[i].extension);
     }
-    shell("cd %s && printf '#include \"first.h\"\\n#include \"second.h\"\\nint main() { return first_model.abi_version - 1; }\\n'"
-          " > host.cc && (c++ -Wall -Wextra -Werror host.cc ./first.so ./second.so -o hostcc && LD_LIBRARY_PATH=. ./hostcc)",
+    shell("cd %s && printf '#include \"first.h\"\\n#include \"second.h\"\\nint main() { return first_model.abi_version "
+          "- 1; }\\n'"
+          " > host.cc && (c++ -Wall -Wextra -Werror host.cc ./first.so ./second.so -o hostcc && LD_LIBRARY_PATH=. "
+          "./hostcc)",
           folder);
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The memory plan, judged by an abstract machine. Values are tokens (hashes of what computed them); a graph is evaluated twice,
- * once as a graph and once as planned, in a memory where writing a buffer destroys all that overlap it. Both must give the
- * same results, for thousands of random graphs full of control flow. Some plans are also compared as text. */
+ * The memory plan, judged by an abstract machine. Values are tokens (hashes of what computed them); a graph is
+ * evaluated twice, once as a graph and once as planned, in a memory where writing a buffer destroys all that overlap
+ * it. Both must give the same results, for thousands of random graphs full of control flow. Some plans are also
+ * compared as text. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -253,7 +254,7 @@ static void make_constant(Maker *maker, Graph *graph, Pool *pool, uint32_t depth
 static void make_nodes(Maker *maker, Graph *graph, Pool *pool, uint32_t count, uint32_t depth)
 {
     static void (*const simple[])(Maker *, Graph *, Pool *, uint32_t) = {make_group, make_group, make_group, make_alias,
-                                                                        make_constant};
+                                                                         make_constant};
     static void (*const control[])(Maker *, Graph *, Pool *, uint32_t) = {make_if, make_while, make_scan, make_call};
     for (uint32_t i = 0; i < count; i++) {
         if (depth < 3 && below(maker, 3) == 0)
@@ -645,7 +646,7 @@ static void expect_plan(const char *text, const char *due)
 }
 
 #define GROUP(result, operand, type)                                                                                   \
-    "  " result " = group " operand " {kind = \"fake\"} : " type "\n"                                                   \
+    "  " result " = group " operand " {kind = \"fake\"} : " type "\n"                                                  \
     "    region(%0: " type ") -> (" type ") {\n      %1 = neg %0\n      return %1\n    }\n"
 
 /* Values replace each other in place, in the output's memory: no arena. */
@@ -664,8 +665,9 @@ static void test_chain(void **state)
 static void test_reuse(void **state)
 {
     (void)state;
-    expect_plan("graph @main(%x: f32[4]) -> (f32[4], f32[4]) {\n" GROUP("%a", "%x", "f32[4]") GROUP("%b", "%a", "f32[4]")
-                    GROUP("%c", "%a", "f32[4]") GROUP("%d", "%c", "f32[4]") "  return %x, %d\n}\n",
+    expect_plan("graph @main(%x: f32[4]) -> (f32[4], f32[4]) {\n" GROUP("%a", "%x", "f32[4]")
+                    GROUP("%b", "%a", "f32[4]") GROUP("%c", "%a", "f32[4]")
+                        GROUP("%d", "%c", "f32[4]") "  return %x, %d\n}\n",
                 "plan main: 6 steps, 1 buffers\n"
                 "  buffer 0: steps 3..3, 16 bytes\n"
                 "step 2: group %2 output 1\n"

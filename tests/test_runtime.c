@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The runtime by itself: hand-written models whose kernels are C functions; the offset planner on random buffers; the team
- * under several host threads, after fork, with a pool of the caller's. */
+ * The runtime by itself: hand-written models whose kernels are C functions; the offset planner on random buffers; the
+ * team under several host threads, after fork, with a pool of the caller's. */
 #define _GNU_SOURCE
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -184,7 +184,8 @@ static void test_offsets(void **state)
 
 enum { ITEMS = 1000, BIG_WORK = 100000000 };
 
-static int32_t count_items(void *const *buffer, const int64_t *size, int64_t begin, int64_t end, const AdzeContext *context)
+static int32_t count_items(void *const *buffer, const int64_t *size, int64_t begin, int64_t end,
+                           const AdzeContext *context)
 {
     _Atomic int32_t *count = buffer[0];
     (void)context;
@@ -224,9 +225,11 @@ static void test_launch_failure(void **state)
         for (uint32_t round = 0; round < 20; round++) {
             const AdzeContext context = {.threads = threads};
             assert_int_equal(
-                adze_launch(&context, count_items, (void *[]){count}, (int64_t[]){300, 700}, ITEMS, BIG_WORK), ADZE_INDEX);
+                adze_launch(&context, count_items, (void *[]){count}, (int64_t[]){300, 700}, ITEMS, BIG_WORK),
+                ADZE_INDEX);
             assert_int_equal(
-                adze_launch(&context, count_items, (void *[]){count}, (int64_t[]){999, 700}, ITEMS, BIG_WORK), ADZE_BOUND);
+                adze_launch(&context, count_items, (void *[]){count}, (int64_t[]){999, 700}, ITEMS, BIG_WORK),
+                ADZE_BOUND);
         }
 }
 
@@ -294,8 +297,10 @@ static void test_fork(void **state)
 
 /* ---------------------------------------------------------------- a model by hand ---- */
 
-/* y[n, 3] = x[n, 3] + b[3], through a buffer of the arena: one symbol, two buffers of which one is planned by a program. */
-static int32_t add_entry(void *const *buffer, const int64_t *size, int64_t begin, int64_t end, const AdzeContext *context)
+/* y[n, 3] = x[n, 3] + b[3], through a buffer of the arena: one symbol, two buffers of which one is planned by a
+ * program. */
+static int32_t add_entry(void *const *buffer, const int64_t *size, int64_t begin, int64_t end,
+                         const AdzeContext *context)
 {
     (void)begin, (void)end, (void)context;
     const float *x = buffer[0], *b = buffer[1];
@@ -311,13 +316,13 @@ static int32_t add_entry(void *const *buffer, const int64_t *size, int64_t begin
 
 /* program 1: n   3: 12 n   9: n - 2 */
 static const int64_t add_program[] = {
-    ADZE_PROGRAM_END,    SYMBOL(0), ADZE_PROGRAM_END, SYMBOL(0),  NUMBER(12), ADZE_PROGRAM_MUL, ADZE_PROGRAM_END,
-    SYMBOL(0), NUMBER(-2), ADZE_PROGRAM_ADD, ADZE_PROGRAM_END,
+    ADZE_PROGRAM_END, SYMBOL(0), ADZE_PROGRAM_END, SYMBOL(0),        NUMBER(12),       ADZE_PROGRAM_MUL,
+    ADZE_PROGRAM_END, SYMBOL(0), NUMBER(-2),       ADZE_PROGRAM_ADD, ADZE_PROGRAM_END,
 };
 enum { PROGRAM_N = 1, PROGRAM_BYTES = 4, PROGRAM_CHECK = 10 };
 
-static const AdzeBuffer add_buffer[] = {
-    {.bytes = -1, .program = PROGRAM_BYTES, .first = 1, .last = 2}, {.bytes = 100, .first = 2, .last = 3}};
+static const AdzeBuffer add_buffer[] = {{.bytes = -1, .program = PROGRAM_BYTES, .first = 1, .last = 2},
+                                        {.bytes = 100, .first = 2, .last = 3}};
 static const uint32_t add_check[] = {PROGRAM_CHECK}, add_capacity[] = {PROGRAM_BYTES};
 static const AdzeDimension add_x[] = {{"n", -1, 0, PROGRAM_N}, {"3", 3, -1, 0}}, add_b[] = {{"3", 3, -1, 0}};
 static const AdzeArgument add_input[] = {{"x", ADZE_F32, 4, 2, 0, add_x}, {"b", ADZE_F32, 4, 1, 0, add_b}};
@@ -421,7 +426,8 @@ static void test_run(void **state)
     free(memory);
 }
 
-static void expect_run(const AdzeModel *model, int64_t n, void *memory, int64_t bytes, AdzeStatus status, const char *what)
+static void expect_run(const AdzeModel *model, int64_t n, void *memory, int64_t bytes, AdzeStatus status,
+                       const char *what)
 {
     static float x[3], y[3];
     char message[200] = "";
@@ -448,7 +454,8 @@ static void test_run_errors(void **state)
     expect_run(&model, 2, memory + 4, 2048, ADZE_WORKSPACE, "not aligned");
     expect_run(&model, 2, NULL, 2048, ADZE_WORKSPACE, "missing");
     assert_int_equal(adze_run(&model, NULL, NULL, &n, memory, sizeof memory, NULL), ADZE_ARGUMENT);
-    assert_int_equal(adze_run(&model, (const void *[2]){0}, (void *[1]){0}, NULL, memory, sizeof memory, NULL), ADZE_ARGUMENT);
+    assert_int_equal(adze_run(&model, (const void *[2]){0}, (void *[1]){0}, NULL, memory, sizeof memory, NULL),
+                     ADZE_ARGUMENT);
     model.features = adze_cpu_features() | ADZE_FEATURE(NEON) | ADZE_FEATURE(SSE3);
     const char *foreign = adze_cpu_features() & ADZE_FEATURE(SSE3) ? "this CPU lacks neon" : "this CPU lacks sse3";
     expect_run(&model, 2, memory, sizeof memory, ADZE_CPU, foreign);
@@ -509,13 +516,20 @@ static void test_weights(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_element_numbers), cmocka_unit_test(test_status_texts),
-        cmocka_unit_test(test_message_is_cut),  cmocka_unit_test(test_programs),
-        cmocka_unit_test(test_offsets),         cmocka_unit_test(test_launch),
-        cmocka_unit_test(test_launch_failure),  cmocka_unit_test(test_pool),
-        cmocka_unit_test(test_several_hosts),   cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_bind),            cmocka_unit_test(test_run),
-        cmocka_unit_test(test_run_errors),      cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_element_numbers),
+        cmocka_unit_test(test_status_texts),
+        cmocka_unit_test(test_message_is_cut),
+        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_launch),
+        cmocka_unit_test(test_launch_failure),
+        cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_several_hosts),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_bind),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_run_errors),
+        cmocka_unit_test(test_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

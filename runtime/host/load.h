@@ -6,7 +6,8 @@
 #include "adze/model.h"
 
 /* *library is for adze_library_close, which ends the model's life too. message may be NULL. */
-AdzeStatus adze_library_open(const char *path, const AdzeModel **model, void **library, char *message, size_t message_bytes);
+AdzeStatus adze_library_open(const char *path, const AdzeModel **model, void **library, char *message,
+                             size_t message_bytes);
 void adze_library_close(void *library);
 
 /* What adze_workspace_bytes can't go below: the most bytes alive at once. -1 when a symbol is out of range. */
