@@ -444,6 +444,8 @@ static const Dim *follow_value(Importer *importer, const Sheet *sheet, Value val
     f.type = value_type(sheet->graph, value);
     f.node = graph_definition(sheet->graph, value);
     KnownRule *rule = known_rule[f.node->op];
+    if (follows(f.type.element) && type_is_static(f.type) && type_static_size(f.type) == 0)
+        return ARENA_NEW(&importer->arena, Dim, 1); /* nothing in it: known */
     if (!rule || !follows(f.type.element) || !small_static(f.type, &f.count))
         return NULL;
     for (uint32_t i = 0; i < f.node->operand_count; i++)

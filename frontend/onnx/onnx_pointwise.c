@@ -58,18 +58,26 @@ void import_mod(Site *s)
     site_give(s, 0, site_binary(s, is_fmod ? OP_fmod : OP_remainder, site_input(s, 0), site_input(s, 1)));
 }
 
-/* The result has the base's type, whatever the exponent's. */
+/* Powers of integers that are whole up to rounding, made whole before they are cut to integers. */
+static Value mend_whole(Site *s, Value power)
+{
+    Builder *b = &s->builder;
+    const Value nearest = build_unary(b, OP_round, power);
+    const Value distance = build_unary(b, OP_abs, build_binary(b, OP_sub, power, nearest));
+    const Value margin = build_binary_scalar(b, OP_mul, build_unary(b, OP_abs, power), 0x1p-48);
+    return build_select(b, build_binary(b, OP_less_equal, distance, margin), nearest, power);
+}
+
+/* The result has the base's type, whatever the exponent's. Integers to a floating power are computed in f64. */
 void import_pow(Site *s)
 {
     Builder *b = &s->builder;
     Value x = site_input(s, 0), y = site_align_old(s, x, site_input(s, 1));
     const ElementType base = site_type(s, 0).element, exponent = site_type(s, 1).element;
-    ElementType common = base;
-    if (base != exponent && !element_is_floating(base) && element_is_floating(exponent))
-        common = ELEMENT_f64;
-    x = build_cast(b, x, common);
-    y = build_cast(b, y, common);
-    site_give(s, 0, build_cast(b, site_binary(s, OP_pow, x, y), base));
+    const bool is_mixed = !element_is_floating(base) && element_is_floating(exponent);
+    const ElementType common = is_mixed ? ELEMENT_f64 : base;
+    const Value power = site_binary(s, OP_pow, build_cast(b, x, common), build_cast(b, y, common));
+    site_give(s, 0, is_mixed ? build_cast(b, mend_whole(s, power), base) : power);
 }
 
 void import_bit_shift(Site *s)
@@ -187,7 +195,10 @@ void import_bit_cast(Site *s)
                            .location = s->builder.location};
     if (site_failed(s))
         return;
-    if (element_info[element].bytes != element_info[site_type(s, 0).element].bytes)
+    const bool is_byte = element_info[element].bytes == 1 && element_info[site_type(s, 0).element].bytes == 1;
+    if (is_byte && (element == ELEMENT_bool || site_type(s, 0).element == ELEMENT_bool))
+        site_give(s, 0, build_cast(&s->builder, x, element)); /* 0 and 1 are the only bytes of a bool */
+    else if (element_info[element].bytes != element_info[site_type(s, 0).element].bytes)
         site_unsupported(s, "bits of one element as several");
     else
         site_give(s, 0, element == site_type(s, 0).element ? x : graph_add_value(s->builder.graph, &spec));
