@@ -522,7 +522,7 @@ static OpKind reduction_of(const Node *node)
 }
 
 /* The result may take the operand's place when nothing else reads it. */
-static uint64_t find_in_place(const Scatter *s)
+static uint64_t scatter_in_place(const Scatter *s)
 {
     const Value operand = s->node->operand[0];
     const uint32_t *uses = graph_count_uses(s->region, s->context->scratch);
@@ -544,6 +544,6 @@ Status lower_scatter(const LowerContext *context, const Graph *region, LoweredGr
     if (!kernel_begin(context, region, 0, &s.f, &s.e))
         return lower_out_of_memory(context);
     TRY(is_block ? lower_block(&s, lowered) : node->op == OP_scatter ? lower_windows(&s, lowered) : lower_along(&s, lowered));
-    lowered->in_place = find_in_place(&s);
+    lowered->in_place = scatter_in_place(&s);
     return STATUS_OK;
 }
