@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "codegen/codegen.h"
+#include "codegen/embedded.h"
 #include "passes/passes.h"
 #include "runtime/host/load.h"
 
@@ -518,6 +520,26 @@ static void test_linked(void **state)
           folder);
 }
 
+/* ---------------------------------------------------------------- size ---- */
+
+/* What the runtime adds to an artifact at most: code and constants of its object. */
+static void test_runtime_size(void **state)
+{
+    (void)state;
+    const Target target = {.triple = "x86_64-unknown-linux-gnu"};
+    const EmbeddedFile object = embedded_runtime_object(&target);
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)object.data;
+    if (object.bytes == 0)
+        skip();
+    const Elf64_Shdr *section = (const Elf64_Shdr *)(object.data + header->e_shoff);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < header->e_shnum; i++)
+        if (section[i].sh_flags & SHF_ALLOC && section[i].sh_type != SHT_NOBITS)
+            bytes += section[i].sh_size;
+    print_message("the runtime has %llu bytes\n", (unsigned long long)bytes);
+    assert_true(bytes < 16 << 10);
+}
+
 /* ---------------------------------------------------------------- errors ---- */
 
 static void expect_unsupported(const char *text, const char *what)
@@ -589,6 +611,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_weights_beside, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_weights_embedded, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_linked, make_folder, remove_folder),
+        cmocka_unit_test(test_runtime_size),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_run_errors),
     };
