@@ -65,6 +65,7 @@ typedef struct Importer {
     bool is_invalid;        /* a failure was the model's fault */
     uint32_t site_count;    /* nodes imported so far, inlined ones too */
     uint32_t depth;         /* of functions and regions being imported */
+    uint32_t bind_count; /* symbols that data bind */
     SymbolBound *bound;     /* known from the start: of earlier attempts, of bound inputs */
     SymbolBound *new_bound; /* of this one: worth another attempt */
 } Importer;
@@ -120,6 +121,8 @@ Value site_tensor_attribute(Site *s, const Onnx__TensorProto *tensor);
 
 /* The integers an array holds, or NULL. */
 const Dim *site_numbers_of(const Site *s, Value value);
+/* Whether its elements can be told, as dimension expressions or numbers. */
+bool site_is_known(Site *s, Value value);
 /* The same of an input; not knowing them is reported as unsupported. `what` they decide: "the result's shape". */
 const Dim *site_numbers(Site *s, uint32_t index, const char *what, uint32_t *count);
 /* Plain numbers; symbols among them are unsupported. */
@@ -169,6 +172,14 @@ Value site_masked_softmax(Site *s, Value x);
 /* A pointwise op on values that broadcast. */
 Value site_binary(Site *s, OpKind op, Value x, Value y);
 Value site_select(Site *s, Value condition, Value x, Value y);
+
+/* ---- sizes that inputs' values decide ---- */
+
+/* A symbol for the value of an integer scalar, checked to be min … max when the model runs. */
+Dim site_bind_dimension(Site *s, Value scalar, const char *what, int64_t min, int64_t max);
+/* What a rule gives for the axes in an input (0 … rank - 1, as many as it has elements), when they aren't known. */
+typedef Value AxesRule(Site *s, const int64_t *axes, uint32_t count, const void *context);
+Value site_choose_axes(Site *s, uint32_t index, uint32_t rank, AxesRule *rule, const void *context);
 
 /* ---- names, graphs ---- */
 

@@ -14,6 +14,12 @@ const Dim *site_numbers_of(const Site *s, Value value)
     return value.id < s->scope->sheet->known_count ? s->scope->sheet->known[value.id].dim : NULL;
 }
 
+bool site_is_known(Site *s, Value value)
+{
+    HostArray array;
+    return site_numbers_of(s, value) != NULL || site_array_of(s, value, &array);
+}
+
 static void report_unknown(Site *s, uint32_t index, const char *what)
 {
     if (!site_failed(s))

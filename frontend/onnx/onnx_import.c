@@ -468,7 +468,7 @@ static void summarize(Importer *importer)
 /* One attempt; true when bounds were found that call for another. The module is NULL when it failed. */
 static bool attempt(Importer *importer, const char *path, Diag *diag)
 {
-    importer->failure_count = importer->site_count = importer->depth = 0;
+    importer->failure_count = importer->site_count = importer->depth = importer->bind_count = 0;
     importer->is_invalid = false;
     importer->new_bound = NULL;
     importer->module = module_create(diag);
