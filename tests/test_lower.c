@@ -84,6 +84,8 @@ static const LowerCase movement_cases[] = {
      "%b = broadcast %y {shape = [13,11], axes = [1]} %z = mul %a, %b return %z }", {0}, 0, 0},
     {"transpose", lower_pointwise,
      "graph @g(%x: f32[13,11]) { %a = transpose %x {permutation = [1,0]} return %a }", {0}, 0, 0},
+    {"tiles", lower_pointwise, "graph @g(%x: f32[67,45], %y: f32[45,67]) { %a = transpose %x {permutation = [1,0]} %b = add %a, %y %c = less %a, %b return %b, %c }", {0}, 0, 0},
+    {"tiles of many", lower_pointwise, SYMBOLS "graph @g(%x: i16[B,S,64]) { %a = transpose %x {permutation = [0,2,1]} return %a }", {2, 70}, 0, 0},
     {"transpose inside", lower_pointwise,
      "graph @g(%x: i32[5,7,3], %y: i32[7,5,3]) { %a = transpose %x {permutation = [1,0,2]} %b = add %a, %y return %b }", {0}, 0, 0},
     {"heads", lower_pointwise,

@@ -3,15 +3,13 @@
  *
  * The space worked over starts as the first result's shape, split where a reshape on the way shows more axes.
  * Neighbouring axes are then joined wherever that makes no access worse, so that [B, S, H] with plain operands becomes
- * one flat loop; the axis that lanes run over is the one with the cheapest accesses. Both are tried out on a scrap
- * function that only index arithmetic and loads are emitted to. No choice here can change a bit of the results.
+ * one flat loop; the axis that lanes run over is the one with the cheapest accesses (pointwise_space.c). No choice here
+ * can change a bit of the results.
  *
  *     for item in begin … end           some outer axes, maybe blocks of the lane axis
  *       for other axes                  so many that an item is worth a call
  *         for lanes: vectors, then a masked rest */
-#include "codegen/lower/nest.h"
-
-#include "ir/base/vec.h"
+#include "codegen/lower/pointwise.h"
 
 enum {
     FLAT_BLOCK = 1024, /* elements of an item where there is one axis */
@@ -19,161 +17,6 @@ enum {
     LONG_BLOCK = 4096,
     ITEM_ELEMENTS = 2048 /* an item takes in axes up to that many */
 };
-
-typedef struct Space {
-    Dim dim[MAX_RANK];
-    uint32_t rank;
-    uint32_t lane_axis;
-    uint32_t lanes;
-} Space;
-
-/* ---------------------------------------------------------------- choosing the space ---- */
-
-/* Follows the values that are computed at the results' own sites. */
-static void refine_through(const Graph *region, Value value, bool *seen, Space *space)
-{
-    const Node *node = graph_definition(region, value);
-    if (seen[value.id])
-        return;
-    seen[value.id] = true;
-    if (node->op == OP_reshape)
-        space_refine(region->module, space->dim, &space->rank, value_type(region, node->operand[0]));
-    if (node->op == OP_reshape || (op_info[node->op].traits & POINTWISE))
-        for (uint32_t i = 0; i < node->operand_count; i++)
-            refine_through(region, node->operand[i], seen, space);
-}
-
-static bool space_init(const LowerContext *context, const Graph *region, Space *space)
-{
-    const Type type = value_type(region, region->result[0]);
-    bool *seen = ARENA_NEW(context->scratch, bool, region->value_count);
-    *space = (Space){.lanes = expression_lanes(context, region)};
-    if (seen == NULL)
-        return false;
-    for (uint32_t i = 0; i < type.rank; i++)
-        if (!dim_is(type.dim[i], 1))
-            space->dim[space->rank++] = type.dim[i];
-    for (uint32_t i = 0; i < region->result_count; i++)
-        refine_through(region, region->result[i], seen, space);
-    if (space->rank == 0)
-        space->dim[space->rank++] = dim_constant(1);
-    space->lane_axis = space->rank - 1;
-    return true;
-}
-
-/* A vector is no longer than the axis needs. */
-static uint32_t lanes_for(const Space *space)
-{
-    const Dim dim = space->dim[space->lane_axis];
-    uint32_t lanes = 1;
-    while (lanes < space->lanes && !(dim_is_constant(dim) && lanes >= dim.constant))
-        lanes *= 2;
-    return lanes;
-}
-
-static Site site_in(const Space *space, const AxisIndex *index, uint32_t lanes, Reg active)
-{
-    Site site = {.rank = space->rank, .lanes = lanes, .active = active};
-    for (uint32_t i = 0; i < space->rank; i++) {
-        site.dim[i] = space->dim[i];
-        site.axis[i] = index[i];
-    }
-    return site;
-}
-
-static void make_elements(Expression *e, const Site *site)
-{
-    const Graph *region = e->region;
-    const uint32_t count = region->result_count;
-    Reg *made = ARENA_NEW(e->context->scratch, Reg, count);
-    if (made == NULL) {
-        (void)expression_fail(e, "out of memory");
-        return;
-    }
-    Site own = *site;
-    site_canonicalize(&own);
-    e->here = site_linear(e, &own);
-    for (uint32_t i = 0; i < count; i++)
-        made[i] = evaluate(e, region->result[i], site);
-    for (uint32_t i = 0; i < count; i++)
-        site_store(e, value_type(region, region->result[i]).element, e->buffer[region->parameter_count + i], site,
-                   made[i]);
-}
-
-static void probe(Expression *e, const Space *space)
-{
-    const uint32_t lanes = lanes_for(space);
-    AxisIndex index[MAX_RANK];
-    for (uint32_t i = 0; i < space->rank; i++)
-        index[i] = axis_uniform(loop_item_begin(e->f));
-    const Reg length = expression_dim(e, space->dim[space->lane_axis]);
-    const Reg base = loop_for(e->f, index_constant(e, 0), length, index_constant(e, lanes));
-    index[space->lane_axis] = (AxisIndex){.base = base, .step = lanes > 1};
-    const Site site = site_in(space, index, lanes, (Reg){0});
-    make_elements(e, &site);
-}
-
-/* Cost an element of working over the space. */
-static double space_cost(const LowerContext *context, const Graph *region, const Space *space)
-{
-    const double impossible = 1e30;
-    Arena scrap;
-    arena_init(&scrap);
-    LowerContext inner = *context;
-    inner.scratch = &scrap;
-    LoopFunction f = {.name = "", .arena = &scrap, .buffer_count = region->parameter_count + region->result_count};
-    double cost = impossible;
-    if (VEC_GROW(&scrap, &f, instr)) {
-        f.instr_count = 1;
-        Expression *e = expression_create(&inner, region, &f);
-        if (e != NULL) {
-            e->probing = true;
-            probe(e, space);
-            cost = f.error == NULL ? e->cost : impossible;
-        }
-    }
-    arena_release(&scrap);
-    const int64_t length = dim_estimate(region->module, space->dim[space->lane_axis]);
-    const uint32_t lanes = lanes_for(space);
-    const double used = length < lanes ? (double)length : lanes;
-    return (cost + 1) / (used < 1 ? 1 : used);
-}
-
-static Space joined(Module *module, const Space *space, uint32_t axis)
-{
-    Space result = *space;
-    result.dim[axis] = dim_mul(module, space->dim[axis], space->dim[axis + 1]);
-    result.rank--;
-    for (uint32_t i = axis + 1; i < result.rank; i++)
-        result.dim[i] = space->dim[i + 1];
-    result.lane_axis = result.rank - 1;
-    return result;
-}
-
-static void choose_space(const LowerContext *context, const Graph *region, Space *space)
-{
-    if (space->rank == 1)
-        return;
-    double cost = space_cost(context, region, space);
-    for (uint32_t axis = space->rank - 1; axis-- > 0;) {
-        const Space other = joined(region->module, space, axis);
-        const double its_cost = space_cost(context, region, &other);
-        if (its_cost > cost)
-            continue;
-        *space = other;
-        cost = its_cost;
-    }
-    const Space last = *space;
-    for (uint32_t axis = 0; axis + 1 < last.rank; axis++) {
-        Space other = last;
-        other.lane_axis = axis;
-        const double its_cost = space_cost(context, region, &other);
-        if (its_cost >= cost)
-            continue;
-        *space = other;
-        cost = its_cost;
-    }
-}
 
 /* ---------------------------------------------------------------- the kernel ---- */
 
@@ -186,6 +29,7 @@ typedef struct Pointwise {
     uint32_t order_count, item_count; /* of them; of those that items run over */
     int64_t block;                    /* elements of the lane axis in an item; 0: all */
     AxisIndex index[MAX_RANK];
+    Reg *made; /* by result */
 } Pointwise;
 
 static Dim lane_dim(const Pointwise *p)
@@ -196,7 +40,7 @@ static Dim lane_dim(const Pointwise *p)
 static void plan_items(Pointwise *p)
 {
     const Module *module = p->e->module;
-    p->lanes = lanes_for(&p->space);
+    p->lanes = p->space.lanes;
     for (uint32_t i = 0; i < p->space.rank; i++)
         if (i != p->space.lane_axis)
             p->order[p->order_count++] = i;
@@ -230,8 +74,9 @@ static void lane_body(void *data, Reg base, Reg active)
 {
     Pointwise *p = data;
     p->index[p->space.lane_axis] = (AxisIndex){.base = base, .step = p->lanes > 1};
-    const Site site = site_in(&p->space, p->index, p->lanes, active);
-    make_elements(p->e, &site);
+    const Site site = space_site(&p->space, p->index, p->lanes, active);
+    make_elements(p->e, &site, p->made);
+    store_elements(p->e, &site, p->made);
 }
 
 /* Axes from order[from] on, and the lanes, aren't known yet. */
@@ -240,7 +85,7 @@ static void hoist_known(Pointwise *p, uint32_t from)
     for (uint32_t i = from; i < p->order_count; i++)
         p->index[p->order[i]] = axis_uniform(UNKNOWN);
     p->index[p->space.lane_axis] = (AxisIndex){.base = UNKNOWN, .step = 1};
-    const Site site = site_in(&p->space, p->index, p->lanes, (Reg){0});
+    const Site site = space_site(&p->space, p->index, p->lanes, (Reg){0});
     hoist(p->e, p->e->region->result, p->e->region->result_count, &site);
 }
 
@@ -304,6 +149,19 @@ static void emit_items(Pointwise *p)
     loop_close(p->f);
 }
 
+/* Gives the number of items. */
+static Dim emit_kernel(Pointwise *p)
+{
+    if (p->space.is_tiled)
+        return emit_tiles(p->e, &p->space);
+    plan_items(p);
+    if (p->order_count == 0)
+        emit_flat(p);
+    else
+        emit_items(p);
+    return item_extent(p);
+}
+
 Status lower_pointwise(const LowerContext *context, const Graph *region, LoweredGroup *lowered)
 {
     Pointwise p = {0};
@@ -311,16 +169,11 @@ Status lower_pointwise(const LowerContext *context, const Graph *region, Lowered
     for (uint32_t i = 1; i < region->result_count; i++)
         if (!dim_equal(type_size(region->module, value_type(region, region->result[i])), size))
             return diag_fail(context->diag, STATUS_UNSUPPORTED, "group", "pointwise results of different sizes");
-    if (!kernel_begin(context, region, 0, &p.f, &p.e) || !space_init(context, region, &p.space))
+    p.made = ARENA_NEW(context->scratch, Reg, region->result_count);
+    if (p.made == NULL || !kernel_begin(context, region, 0, &p.f, &p.e) || !space_choose(context, region, &p.space))
         return diag_fail(context->diag, STATUS_OUT_OF_MEMORY, "group", "out of memory");
-    choose_space(context, region, &p.space);
-    plan_items(&p);
-    if (p.order_count == 0)
-        emit_flat(&p);
-    else
-        emit_items(&p);
     const Dim work = dim_mul(region->module, size, dim_constant(region_cost(region)));
-    TRY(kernel_end(context, p.e, item_extent(&p), work, lowered));
+    TRY(kernel_end(context, p.e, emit_kernel(&p), work, lowered));
     lowered->in_place = find_in_place(p.e);
     return STATUS_OK;
 }

@@ -198,6 +198,7 @@ void axis_divide(Expression *e, AxisIndex a, Reg divisor, uint32_t lanes, AxisIn
     const bool stays = a.lanes.id == 0 && a.step == 1 && is_known && known % lanes == 0 && !is_unknown(a.base) &&
                        known_factor(e->f, a.base, 8) % lanes == 0;
     if (!axis_varies(&a) || stays) {
+        e->cost += stays ? 0.25 : 0;
         *quotient = axis_uniform(index_op(e, LOOP_div_unsigned, a.base, divisor));
         *rest = (AxisIndex){.base = index_op(e, LOOP_rem_unsigned, a.base, divisor), .step = a.step};
         return;
