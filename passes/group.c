@@ -278,6 +278,12 @@ static bool moves_once(OpKind op)
     return op == OP_transpose || op == OP_slice || op == OP_pad || op == OP_concatenate || op == OP_reverse;
 }
 
+static bool reads_in_place(const Node *node)
+{
+    return (op_info[node->op].traits & (POINTWISE | REDUCES)) != 0 || node->op == OP_softmax ||
+           node->op == OP_log_softmax;
+}
+
 /* Whether the consumer (whose newest node reads `value` of the producer, directly or through `broadcast`) can take it
  * in. */
 static bool families_fit(const Grouping *g, const Group *producer, const Group *consumer, Value value,
@@ -291,12 +297,11 @@ static bool families_fit(const Grouping *g, const Group *producer, const Group *
                (consumer->family == POINTWISE_FAMILY
                     ? type_same_shape(consumer->space, producer->space)
                     : consumer->family == ROWS_FAMILY && same_rows(producer, consumer));
-    const bool reads_in_place = (op_info[reader->op].traits & (POINTWISE | REDUCES)) != 0 || reader->op == OP_softmax ||
-                                reader->op == OP_log_softmax;
+    const bool in_place = reads_in_place(reader);
     if (producer->family == POINTWISE_FAMILY && consumer->family == POINTWISE_FAMILY)
-        return (reads_in_place && type_same_shape(type, consumer->space)) ||
+        return (in_place && type_same_shape(type, consumer->space)) ||
                (moves_once(reader->op) && only_feeds(g, producer, value));
-    if (!reads_in_place)
+    if (!in_place)
         return consumer->kind != NULL && strcmp(producer->kind, "attention") == 0 && reader->op == OP_transpose &&
                only_feeds(g, producer, value);
     if (producer->family == POINTWISE_FAMILY && consumer->family == ROWS_FAMILY)
@@ -317,6 +322,38 @@ static bool joins_epilogue(const Grouping *g, const Group *producer, const Group
            producer->node_count <= 8;
 }
 
+static bool is_one_of(const uint32_t *list, uint32_t count, uint32_t id)
+{
+    while (count-- > 0)
+        if (list[count] == id)
+            return true;
+    return false;
+}
+
+/* Whether the consumer reads the producer's values, or what it makes of them, at other places than where they are
+ * computed: only what is pointwise through and through can be computed anywhere. */
+static bool moves_results(const Grouping *g, const Group *producer, const Group *consumer)
+{
+    uint32_t dependent[MAX_GROUP_NODES], count = 0;
+    for (uint32_t member = consumer->first_member; member != 0; member = g->next_member[member]) {
+        const Node *node = &g->from->node[member];
+        bool depends = false;
+        for (uint32_t i = 0; i < node->operand_count; i++) {
+            const Node *broadcast = definition(g, node->operand[i]);
+            const bool is_repeated = broadcast->op == OP_broadcast;
+            const Value value = is_repeated ? broadcast->operand[0] : node->operand[i];
+            if (group_of_value(g, value) != producer && !is_one_of(dependent, count, node_id(g, value)))
+                continue;
+            depends = true;
+            if (!reads_in_place(node) || (is_repeated && !repeats_rows(producer, broadcast)))
+                return true;
+        }
+        if (depends)
+            dependent[count++] = member;
+    }
+    return false;
+}
+
 static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *broadcast)
 {
     Group *consumer = group_of_node(g, reader_id), *producer = group_of_value(g, value);
@@ -327,7 +364,8 @@ static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *
     const bool is_root = (op_info[reader->op].traits & POINTWISE) == 0;
     const bool fits = families_fit(g, producer, consumer, value, reader, broadcast) ||
                       (broadcast == NULL && !is_root && joins_epilogue(g, producer, consumer, value));
-    if (!fits || !is_acyclic(g, producer, consumer))
+    const bool computes_anywhere = producer->family == POINTWISE_FAMILY || reader->op == OP_transpose;
+    if (!fits || (!computes_anywhere && moves_results(g, producer, consumer)) || !is_acyclic(g, producer, consumer))
         return;
     const bool closes = producer->family == HEAVY_FAMILY && reader->op == OP_transpose;
     merge(g, producer, consumer);
