@@ -185,15 +185,31 @@ static Status describe_for_c(Writing *writing)
     return program_describe(program, form, path, &writing->arena, &writing->view, writing->diag);
 }
 
-/* The other name of the model, which loaders look for. Weak: two models may be linked into one program. */
+/* The other name of the model, which loaders look for. Weak: two models may be linked into one program; of several
+ * files included by one, the first has it. */
 static void add_alias(const Program *program, StrBuf *out)
 {
     strbuf_printf(out,
                   "\n"
                   "/* The model's other name, for those who load the library without knowing it. */\n"
+                  "#ifndef ADZE_OTHER_NAME\n"
+                  "#define ADZE_OTHER_NAME\n"
                   "extern const AdzeModel %s_other_name __asm__(\"adze_model\")\n"
-                  "    __attribute__((weak, alias(\"%s_model\"), visibility(\"default\")));\n",
+                  "    __attribute__((weak, alias(\"%s_model\"), visibility(\"default\")));\n"
+                  "#endif\n",
                   program->options.name, program->options.name);
+}
+
+/* The runtime, once in a file that includes several models. */
+static char *prologue_of(Writing *writing, EmbeddedFile runtime)
+{
+    return arena_printf(&writing->arena,
+                        "#ifndef ADZE_RUNTIME\n"
+                        "#define ADZE_RUNTIME static __attribute__((unused))\n"
+                        "#pragma GCC diagnostic ignored \"-Wunused-function\"\n"
+                        "%.*s"
+                        "#endif /* ADZE_RUNTIME */\n",
+                        (int)runtime.bytes, runtime.data);
 }
 
 static Status write_c(Writing *writing)
@@ -204,10 +220,7 @@ static Status write_c(Writing *writing)
     TRY(describe_for_c(writing));
     const CEmitOptions options = {
         .target = &program->options.target,
-        .prologue = arena_printf(&writing->arena,
-                                 "#define ADZE_RUNTIME static __attribute__((unused))\n"
-                                 "#pragma GCC diagnostic ignored \"-Wunused-function\"\n%.*s",
-                                 (int)runtime.bytes, runtime.data),
+        .prologue = prologue_of(writing, runtime),
         .prefix = program->options.name,
         .comment =
             arena_printf(&writing->arena, "Model '%s'. Compile: cc -O2 -shared -fPIC THIS.c -o %s.so -lm -lpthread",

@@ -388,7 +388,7 @@ Module *random_module(uint64_t seed, const RandomOptions *options, Diag *diag)
 
 /* ---- inputs ---- */
 
-static void fill(HostArray *array, uint64_t *state)
+void random_fill(HostArray *array, uint64_t *state)
 {
     const int64_t size = host_array_size(array);
     for (int64_t i = 0; i < size; i++) {
@@ -421,7 +421,7 @@ bool random_inputs(const Graph *graph, uint64_t seed, HostArray *input, Arena *a
         input[i].data = arena_alloc(arena, host_array_bytes(&input[i]));
         if (input[i].data == NULL)
             return false;
-        fill(&input[i], &state);
+        random_fill(&input[i], &state);
     }
     return symbol != NULL;
 }

@@ -36,6 +36,9 @@ Module *random_module(uint64_t seed, const RandomOptions *options, Diag *diag);
  * inputs. `input` has room for parameter_count arrays. False when memory is out. */
 bool random_inputs(const Graph *graph, uint64_t seed, HostArray *input, Arena *arena);
 
+/* Fills an array with such numbers. */
+void random_fill(HostArray *array, uint64_t *state);
+
 /* The generator: a new number from a state. */
 uint64_t random_next(uint64_t *state);
 /* One of 0 … count - 1. */

@@ -99,6 +99,7 @@ static void target_attribute(CEmitter *e)
     const Target *target = e->options->target;
     const bool some = target != NULL && target->c_attribute[0] != '\0';
     const char *words = some ? target->c_attribute : "";
+    strbuf_add(e->out, "#undef ADZE_TARGET\n");
     if (!some)
         strbuf_add(e->out, "#define ADZE_TARGET\n");
     else if (target->vector_bytes == 64)
@@ -192,6 +193,52 @@ static void define_x86(CEmitter *e, LoopOp op, LoopKind kind, const char *type, 
     strbuf_printf(e->out, "((%s)%.*s%s%s)\n", type, (int)(place - form), form, suffix, place + 2);
 }
 
+/* ---- vectors wider than the target's: gcc takes their lanes apart for what has no operator, and for comparisons ----
+ */
+
+/* Lanes of the widest vector that the target has, where `lanes` are more and `op` gains by that; else 0. */
+static uint32_t part_lanes(const CEmitter *e, LoopOp op, LoopKind kind, uint32_t lanes)
+{
+    const Target *target = e->options->target;
+    const uint32_t part = target == NULL ? lanes : target->vector_bytes / loop_kind_bytes(kind);
+    if (lanes <= part)
+        return 0;
+    const bool compares = loop_op_info[op].form == LOOP_FORM_COMPARE;
+    return compares || x86_form(e, op, kind, part * loop_kind_bytes(kind)) != NULL ? part : 0;
+}
+
+void c_complete_macros(CEmitter *e)
+{
+    for (uint32_t op = 0; op < LOOP_OP_COUNT; op++)
+        for (uint32_t kind = 0; kind <= LOOP_ptr; kind++)
+            for (uint32_t step = 1; step < LANE_STEPS; step++) {
+                const uint32_t part =
+                    e->macro[op][kind][step] ? part_lanes(e, (LoopOp)op, (LoopKind)kind, 1u << step) : 0;
+                if (part != 0)
+                    e->macro[op][kind][c_lane_step(part)] = e->lanes[c_lane_step(part)] = true;
+            }
+}
+
+/* Through memory, which compilers see through: unions of a whole and its parts. `result` is the kind of the result. */
+static void define_parts(CEmitter *e, LoopOp op, LoopKind kind, LoopKind result, uint32_t lanes, uint32_t part)
+{
+    char type[12];
+    const char *name = loop_kind_name(kind);
+    const bool binary = loop_op_info[op].operands == 2;
+    snprintf(type, sizeof type, "%sx%u", name, (unsigned)lanes);
+    define(e, op, type);
+    strbuf_printf(e->out, "({ union { %s all; %sx%u part[%u]; } a_ = {a}%s; union { %sx%u all; %sx%u part[%u]; } r_;",
+                  type, name, (unsigned)part, (unsigned)(lanes / part), binary ? ", b_ = {b}" : "",
+                  loop_kind_name(result), (unsigned)lanes, loop_kind_name(result), (unsigned)part,
+                  (unsigned)(lanes / part));
+    for (uint32_t i = 0; i < lanes / part; i++)
+        strbuf_printf(e->out,
+                      binary ? " r_.part[%u] = adze_%s_%sx%u(a_.part[%u], b_.part[%u]);"
+                             : " r_.part[%u] = adze_%s_%sx%u(a_.part[%u]);",
+                      (unsigned)i, loop_op_info[op].name, name, (unsigned)part, (unsigned)i, (unsigned)i);
+    strbuf_add(e->out, " r_.all; })\n");
+}
+
 /* Lane by lane, by the scalar builtin. */
 static void define_lanes(CEmitter *e, LoopOp op, LoopKind kind, const char *type, uint32_t lanes)
 {
@@ -212,13 +259,16 @@ static void define_real(CEmitter *e, LoopOp op, LoopKind kind, const char *type,
 {
     const char *name = op == LOOP_round_even ? "roundeven" : loop_op_info[op].name;
     const char *form = x86_form(e, op, kind, lanes * loop_kind_bytes(kind));
+    const uint32_t part = part_lanes(e, op, kind, lanes);
     strbuf_printf(e->out, "#if defined(__clang__) && __has_builtin(__builtin_elementwise_%s)\n", name);
     define(e, op, type);
     strbuf_printf(e->out, "__builtin_elementwise_%s(%s)\n", name, parameters[loop_op_info[op].operands]);
-    if (form != NULL) {
+    if (form != NULL || part != 0)
         strbuf_add(e->out, "#elif !defined(__clang__)\n");
+    if (form != NULL)
         define_x86(e, op, kind, type, lanes * loop_kind_bytes(kind), form);
-    }
+    else if (part != 0)
+        define_parts(e, op, kind, kind, lanes, part);
     strbuf_add(e->out, "#else\n");
     define_lanes(e, op, kind, type, lanes);
     strbuf_add(e->out, "#endif\n");
@@ -229,18 +279,45 @@ static void define_choice(CEmitter *e, LoopOp op, LoopKind kind, const char *typ
 {
     const uint32_t bytes = loop_kind_bytes(kind);
     const char *form = x86_form(e, op, kind, lanes * bytes);
+    const uint32_t part = part_lanes(e, op, kind, lanes);
     char bits[12];
     snprintf(bits, sizeof bits, "i%ux%u", (unsigned)bytes * 8, (unsigned)lanes);
-    if (form != NULL) {
+    if (form != NULL || part != 0)
         strbuf_add(e->out, "#if !defined(__clang__)\n");
+    if (form != NULL)
         define_x86(e, op, kind, type, lanes * bytes, form);
+    else if (part != 0)
+        define_parts(e, op, kind, kind, lanes, part);
+    if (form != NULL || part != 0)
         strbuf_add(e->out, "#else\n");
-    }
     define(e, op, type);
     strbuf_printf(e->out, "((%s)(((%s)a & (%s)(a %c b)) | ((%s)b & ~(%s)(a %c b))))\n", type, bits, bits,
                   op == LOOP_min ? '<' : '>', bits, bits, op == LOOP_min ? '<' : '>');
-    if (form != NULL)
+    if (form != NULL || part != 0)
         strbuf_add(e->out, "#endif\n");
+}
+
+static void define_compare(CEmitter *e, LoopOp op, LoopKind kind, const char *type, uint32_t lanes)
+{
+    static const char *const operators[LOOP_OP_COUNT] = {
+        [LOOP_equal] = "==",      [LOOP_not_equal] = "!=",    [LOOP_less] = "<",
+        [LOOP_less_equal] = "<=", [LOOP_less_unsigned] = "<", [LOOP_less_equal_unsigned] = "<=",
+    };
+    static const LoopKind mask_kind[] = {[1] = LOOP_i8, [2] = LOOP_i16, [4] = LOOP_i32, [8] = LOOP_i64};
+    const bool is_unsigned = op == LOOP_less_unsigned || op == LOOP_less_equal_unsigned;
+    const LoopKind mask = mask_kind[loop_kind_bytes(kind)];
+    const uint32_t part = part_lanes(e, op, kind, lanes);
+    char cast[20] = "";
+    if (is_unsigned)
+        snprintf(cast, sizeof cast, "(u%ux%u)", (unsigned)loop_kind_bytes(kind) * 8, (unsigned)lanes);
+    if (part != 0) {
+        strbuf_add(e->out, "#if !defined(__clang__)\n");
+        define_parts(e, op, kind, mask, lanes, part);
+        strbuf_add(e->out, "#else\n");
+    }
+    define(e, op, type);
+    strbuf_printf(e->out, "((%sx%u)(%sa %s %sb))\n", loop_kind_name(mask), (unsigned)lanes, cast, operators[op], cast);
+    strbuf_add(e->out, part != 0 ? "#endif\n" : "");
 }
 
 static void define_macro(CEmitter *e, LoopOp op, LoopKind kind, uint32_t lanes)
@@ -271,7 +348,10 @@ static void define_macro(CEmitter *e, LoopOp op, LoopKind kind, uint32_t lanes)
         define_choice(e, op, kind, type, lanes);
         break;
     default:
-        define_real(e, op, kind, type, lanes);
+        if (loop_op_info[op].form == LOOP_FORM_COMPARE)
+            define_compare(e, op, kind, type, lanes);
+        else
+            define_real(e, op, kind, type, lanes);
         break;
     }
 }
