@@ -22,6 +22,7 @@ static Status write_file(CEmitter *e, StrBuf *out, const StrBuf *functions)
                   e->options->comment != NULL ? ": " : "", e->options->comment != NULL ? e->options->comment : "");
     if (e->options->prologue != NULL)
         strbuf_add(out, e->options->prologue);
+    c_complete_macros(e);
     c_settings(e);
     c_types(e);
     c_macros(e);

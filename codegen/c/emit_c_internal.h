@@ -39,7 +39,8 @@ const char *c_pattern(const LoopFunction *f, const LoopInstr *instr);
 uint32_t c_result_mask(const CEmitter *e, const LoopInstr *instr);
 uint32_t c_operand_mask(const CEmitter *e, const LoopInstr *instr);
 
-/* emit_c_macro.c: the text before the functions. */
+/* emit_c_macro.c: the text before the functions. First, the macros are completed by those they use themselves. */
+void c_complete_macros(CEmitter *e);
 void c_settings(CEmitter *e);
 void c_types(CEmitter *e);
 void c_macros(CEmitter *e);

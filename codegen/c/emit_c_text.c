@@ -72,13 +72,13 @@ static void put_register(CEmitter *e, Reg reg, uint32_t mask_bytes)
         strbuf_printf(e->out, "r%u", (unsigned)reg.id);
 }
 
-static void put_macro(CEmitter *e, const LoopInstr *instr, uint32_t mask_bytes)
+/* The macro of the op, named after `type`. */
+static void put_macro(CEmitter *e, LoopOp op, LoopType type, uint32_t mask_bytes)
 {
-    LoopType type = instr->type;
     if (type.kind == LOOP_i1)
         type.kind = mask_bytes == 1 ? LOOP_i8 : mask_bytes == 2 ? LOOP_i16 : mask_bytes == 4 ? LOOP_i32 : LOOP_i64;
-    e->macro[instr->op][type.kind][c_lane_step(type.lanes)] = true;
-    strbuf_printf(e->out, "adze_%s_", loop_op_info[instr->op].name);
+    e->macro[op][type.kind][c_lane_step(type.lanes)] = true;
+    strbuf_printf(e->out, "adze_%s_", loop_op_info[op].name);
     c_type_name(e, type, 0);
 }
 
@@ -102,7 +102,10 @@ static void put_place(CEmitter *e, uint32_t at, char letter)
         c_type_name(e, first, operand_mask);
         break;
     case 'M':
-        put_macro(e, instr, result_mask);
+        put_macro(e, instr->op, type, result_mask);
+        break;
+    case 'L':
+        put_macro(e, instr->op, first, operand_mask);
         break;
     case 'U':
         put_integer(e, 'u', first_bytes, first.lanes);

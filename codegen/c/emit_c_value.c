@@ -43,12 +43,12 @@ static const Row rows[LOOP_OP_COUNT] = {
     [LOOP_fma] = {NULL, NULL, "__builtin_fma$f($0, $1, $2)", "$M($0, $1, $2)", NULL, NULL},
     [LOOP_select] = {"$0 ? $1 : $2", BLEND, "$0 ? $1 : $2", BLEND, "$0 ? $1 : $2", BLEND},
 
-    [LOOP_equal] = {"$0 == $1", "($T)($0 == $1)", "$0 == $1", "($T)($0 == $1)", "$0 == $1", "~($0 ^ $1)"},
-    [LOOP_not_equal] = {"$0 != $1", "($T)($0 != $1)", "$0 != $1", "($T)($0 != $1)", "$0 != $1", "$0 ^ $1"},
-    [LOOP_less] = {"$0 < $1", "($T)($0 < $1)", "$0 < $1", "($T)($0 < $1)", NULL, NULL},
-    [LOOP_less_equal] = {"$0 <= $1", "($T)($0 <= $1)", "$0 <= $1", "($T)($0 <= $1)", NULL, NULL},
-    [LOOP_less_unsigned] = {"($U)$0 < ($U)$1", "($T)(($U)$0 < ($U)$1)", NULL, NULL, NULL, NULL},
-    [LOOP_less_equal_unsigned] = {"($U)$0 <= ($U)$1", "($T)(($U)$0 <= ($U)$1)", NULL, NULL, NULL, NULL},
+    [LOOP_equal] = {"$0 == $1", "$L($0, $1)", "$0 == $1", "$L($0, $1)", "$0 == $1", "~($0 ^ $1)"},
+    [LOOP_not_equal] = {"$0 != $1", "$L($0, $1)", "$0 != $1", "$L($0, $1)", "$0 != $1", "$0 ^ $1"},
+    [LOOP_less] = {"$0 < $1", "$L($0, $1)", "$0 < $1", "$L($0, $1)", NULL, NULL},
+    [LOOP_less_equal] = {"$0 <= $1", "$L($0, $1)", "$0 <= $1", "$L($0, $1)", NULL, NULL},
+    [LOOP_less_unsigned] = {"($U)$0 < ($U)$1", "$L($0, $1)", NULL, NULL, NULL, NULL},
+    [LOOP_less_equal_unsigned] = {"($U)$0 <= ($U)$1", "$L($0, $1)", NULL, NULL, NULL, NULL},
 
     [LOOP_signed_to_float] = {"($T)$0", CONVERT_VECTOR, NULL, NULL, NULL, NULL},
     [LOOP_unsigned_to_float] = {"($T)($U)$0", "ADZE_CONVERT($T, $n, ($U)$0)", NULL, NULL, NULL, NULL},
