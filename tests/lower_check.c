@@ -286,3 +286,18 @@ void check_lower_cases(const LowerCase *cases, size_t count)
     for (size_t i = 0; i < count; i++)
         check_case(&cases[i]);
 }
+
+uint64_t check_in_place_operands(LowerFamily *family, const char *text)
+{
+    Diag diag;
+    diag_init(&diag);
+    Module *module = module_parse("in place", text, strlen(text), &diag);
+    assert_non_null(module);
+    Lowered lowered;
+    lower_one("in place", family, module->graph[0], "x86-64-v3", &lowered, &diag);
+    const uint64_t operands = lowered.group.in_place;
+    lowered_release(&lowered);
+    module_destroy(module);
+    diag_release(&diag);
+    return operands;
+}

@@ -27,6 +27,9 @@ typedef struct LowerCase {
 /* All of them, for vectors of 16, 32 and 64 bytes. */
 void check_lower_cases(const LowerCase *cases, size_t count);
 
+/* The operands whose memory the first result may take, as lowering says. */
+uint64_t check_in_place_operands(LowerFamily *family, const char *text);
+
 uint64_t next_random(uint64_t *state);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Groups lowered to loop IR, run by the loop interpreter and compared with the interpreter of the graph: hand-made regions
- * of every kind of arithmetic, data movement and reduction. */
+ * Groups lowered to loop IR, run by the loop interpreter and compared with the interpreter of the graph: hand-made
+ * regions of every kind of arithmetic, data movement and reduction. */
 #include "tests/lower_check.h"
 
 #include <setjmp.h>
@@ -15,6 +15,7 @@
 
 #define SYMBOLS "symbol B = 1..64\nsymbol S = 1..512\n"
 
+/* clang-format off */
 static const LowerCase arithmetic_cases[] = {
     {"scalar", lower_pointwise, "graph @g(%x: f32, %y: f32) { %z = add %x, %y return %z }", {0}, 0, 0},
     {"flat", lower_pointwise, "graph @g(%x: f32[7,5,3], %y: f32[7,5,3]) { %z = mul %x, %y return %z }", {0}, 0, 0},
@@ -63,6 +64,7 @@ static const LowerCase arithmetic_cases[] = {
      "graph @g(%x: f32[50]) { %a = exp %x %b = rsqrt %a %c = reciprocal %a %d = round %x %e = is_nan %x return %a, %b, %c, %d, %e }",
      {0}, 1e-6, 0},
 };
+/* clang-format on */
 
 static void test_arithmetic(void **state)
 {
@@ -70,6 +72,7 @@ static void test_arithmetic(void **state)
     CHECK(arithmetic_cases);
 }
 
+/* clang-format off */
 static const LowerCase movement_cases[] = {
     {"bias", lower_pointwise,
      "graph @g(%x: f32[3,5,21], %b: f32[21]) { %c = broadcast %b {shape = [3,5,21], axes = [2]} %z = add %x, %c return %z }", {0}, 0, 0},
@@ -141,6 +144,7 @@ static const LowerCase movement_cases[] = {
      SYMBOLS "graph @g(%q: f32[S], %x: i64[B]) { %d = dimension {size = B*S+1} %e = broadcast %d {shape = [B], axes = []} %z = add %x, %e return %z }",
      {5, 7}, 0, 0},
 };
+/* clang-format on */
 
 static void test_movement(void **state)
 {
@@ -148,6 +152,7 @@ static void test_movement(void **state)
     CHECK(movement_cases);
 }
 
+/* clang-format off */
 static const LowerCase index_cases[] = {
     {"embedding", lower_pointwise,
      SYMBOLS "graph @g(%x: f32[3,20], %index: i64[B,S,1], %p: f32[S,20]) { "
@@ -184,6 +189,7 @@ static const LowerCase index_cases[] = {
     {"dynamic slice", lower_pointwise,
      "graph @g(%x: f32[8,5,30], %s: i64[3]) { %a = dynamic_slice %x, %s {shape = [3,5,21]} return %a }", {0}, 0, 0},
 };
+/* clang-format on */
 
 static void test_indices(void **state)
 {
@@ -193,6 +199,7 @@ static void test_indices(void **state)
 
 /* ---------------------------------------------------------------- rows ---- */
 
+/* clang-format off */
 static const LowerCase reduction_cases[] = {
     {"sum", lower_rows, "graph @g(%x: f32[5,77]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-5, 0},
     {"short sum", lower_rows, "graph @g(%x: f32[9,3]) { %s = reduce_sum %x {axes = [1]} return %s }", {0}, 1e-5, 0},
@@ -230,7 +237,9 @@ static const LowerCase reduction_cases[] = {
     {"outer and middle", lower_rows, "graph @g(%x: f32[4,3,9,13]) { %s = reduce_sum %x {axes = [0,2]} return %s }", {0}, 1e-5, 0},
     {"narrow columns", lower_rows, "graph @g(%x: f64[40,1]) { %s = reduce_sum %x {axes = [0]} return %s }", {0}, 1e-12, 0},
 };
+/* clang-format on */
 
+/* clang-format off */
 static const LowerCase row_cases[] = {
     {"softmax", lower_rows, "graph @g(%x: f32[5,77]) { %s = softmax %x {axis = 1} return %s }", {0}, 2e-6, 0},
     {"symbolic softmax", lower_rows, SYMBOLS "graph @g(%x: f32[B,3,S,S]) { %s = softmax %x {axis = 3} return %s }", {2, 9}, 2e-6, 0},
@@ -265,6 +274,7 @@ static const LowerCase row_cases[] = {
      "graph @g(%x: f32[140,33]) { %s = reduce_sum %x {axes = [0]} %b = broadcast %s {shape = [140,33], axes = [1]} "
      "%y = sub %x, %b %q = mul %y, %y %t = reduce_sum %q {axes = [0]} %l = log %t return %l, %y }", {0}, 1e-4, 0},
 };
+/* clang-format on */
 
 static void test_reductions(void **state)
 {
@@ -278,14 +288,35 @@ static void test_rows(void **state)
     CHECK(row_cases);
 }
 
+static void test_in_place(void **state)
+{
+    (void)state;
+    static const struct {
+        LowerFamily *family;
+        uint64_t operands;
+        const char *text;
+    } cases[] = {
+        {lower_pointwise, 3, "graph @g(%x: f32[7,5], %y: f32[7,5]) { %z = mul %x, %y return %z }"},
+        {lower_pointwise, 1,
+         "graph @g(%x: f32[7,5], %y: f32[5]) { %b = broadcast %y {shape = [7,5], axes = [1]} %z = mul %x, %b return %z "
+         "}"},
+        {lower_pointwise, 1,
+         "graph @g(%x: f32[7,5], %y: bf16[7,5]) { %c = cast %y {element = f32} %z = mul %x, %c return %z }"},
+        {lower_pointwise, 2,
+         "graph @g(%x: f32[7,7], %y: f32[7,7]) { %t = transpose %x {permutation = [1,0]} %z = mul %t, %y return %z }"},
+        {lower_rows, 1, "graph @g(%x: f32[7,50]) { %s = softmax %x {axis = 1} return %s }"},
+        {lower_rows, 0, "graph @g(%x: f32[7,50]) { %s = softmax %x {axis = 1} %z = add %s, %x return %z }"},
+        {lower_rows, 0, "graph @g(%x: f32[7,50]) { %s = reduce_sum %x {axes = [1]} return %s }"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(check_in_place_operands(cases[i].family, cases[i].text), cases[i].operands);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arithmetic),
-        cmocka_unit_test(test_movement),
-        cmocka_unit_test(test_indices),
-        cmocka_unit_test(test_reductions),
-        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_arithmetic), cmocka_unit_test(test_movement), cmocka_unit_test(test_indices),
+        cmocka_unit_test(test_reductions), cmocka_unit_test(test_rows),     cmocka_unit_test(test_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,8 +37,12 @@ Expression *expression_create(const LowerContext *context, const Graph *region, 
     Expression *e = ARENA_NEW(context->scratch, Expression, 1);
     if (e == NULL)
         return NULL;
-    *e = (Expression){
-        .context = context, .region = region, .module = region->module, .f = function, .budget = MAX_EVALUATIONS};
+    *e = (Expression){.context = context,
+                      .region = region,
+                      .module = region->module,
+                      .f = function,
+                      .budget = MAX_EVALUATIONS,
+                      .may_share = true};
     const uint32_t buffers = region->parameter_count + region->result_count;
     e->buffer = ARENA_NEW(context->scratch, Reg, buffers);
     e->uses = graph_count_uses(region, context->scratch);
@@ -332,33 +336,38 @@ static Reg find_bound(Expression *e, Value value, const Site *site)
                            op_info[graph_definition(e->region, value)->op].name);
 }
 
-/* Remembers parameters that are read at other elements than those being made: results can't share memory with them. */
-static void note_place(Expression *e, uint32_t parameter, const Site *site)
+static bool is_here(Expression *e, const Site *site)
 {
     const AxisIndex linear = site_linear(e, site);
-    const bool is_here =
-        linear.base.id == e->here.base.id && linear.lanes.id == e->here.lanes.id && linear.step == e->here.step;
-    if (!is_here && parameter < 64)
-        e->elsewhere |= UINT64_C(1) << parameter;
+    return linear.base.id == e->here.base.id && linear.lanes.id == e->here.lanes.id && linear.step == e->here.step;
 }
 
 static Reg evaluate_parameter(Expression *e, Value value, const Site *site)
 {
     const uint32_t parameter = parameter_number(e->region, value);
-    if (!e->hoisting)
-        note_place(e, parameter, site);
     const Reg reg = site_load(e, value_type(e->region, value).element, e->buffer[parameter], site);
-    if (e->hoisting && !is_unknown(reg) && parameter < 64)
+    const bool can_share = !e->hoisting && e->may_share && is_here(e, site);
+    if (!can_share && !is_unknown(reg) && parameter < 64)
         e->elsewhere |= UINT64_C(1) << parameter;
     return reg;
+}
+
+/* A value that an earlier loop over the same row left in a result's buffer. */
+static Reg evaluate_stored(Expression *e, Value value, const Site *site)
+{
+    if (e->hoisting)
+        return UNKNOWN;
+    if (!is_here(e, site))
+        return expression_fail(e, "a value is used at another place of a row than where it is computed");
+    const uint32_t buffer = e->region->parameter_count + e->stored_in[value.id] - 1;
+    return site_load(e, value_type(e->region, value).element, e->buffer[buffer], site);
 }
 
 static Reg compute(Expression *e, Value value, const Site *site)
 {
     const Node *node = graph_definition(e->region, value);
     if (e->stored_in[value.id] != 0)
-        return site_load(e, value_type(e->region, value).element,
-                         e->buffer[e->region->parameter_count + e->stored_in[value.id] - 1], site);
+        return evaluate_stored(e, value, site);
     if (e->bound[value.id])
         return find_bound(e, value, site);
     if (node->op == OP_parameter)

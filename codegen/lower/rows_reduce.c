@@ -106,8 +106,7 @@ void rows_make(Rows *rows, uint32_t level, const Site *site, Reg *operand)
     }
     Site own = *site;
     site_canonicalize(&own);
-    if (!is_unknown(e->here.base))
-        e->here = site_linear(e, &own);
+    e->here = site_linear(e, &own);
     for (uint32_t i = 0; i < rows->reduction_count; i++)
         if (rows->reduction[i].level == level + 1)
             operand[i] = widen(e, evaluate(e, rows->reduction[i].operand, site), site->lanes);
@@ -157,6 +156,5 @@ void rows_begin_level(Rows *rows, uint32_t level)
         e->stored_in[region->result[i].id] = i + 1;
         first_is_written |= i == 0;
     }
-    /* An operand read after the first result is written must not share its memory. */
-    e->here = first_is_written ? axis_uniform(UNKNOWN) : (AxisIndex){0};
+    e->may_share = !first_is_written;
 }

@@ -52,8 +52,9 @@ struct Expression {
     uint32_t *stored_in;  /* by value: result whose buffer holds it already, + 1 */
     uint32_t *piece;      /* by value of a concatenate: the operand it is known to be, + 1 */
     uint32_t depth, budget;
-    AxisIndex here;     /* linear index of the elements being made; base 0: none */
-    uint64_t elsewhere; /* bit i: parameter i was read at other places than that */
+    AxisIndex here;     /* linear index of the elements being made */
+    bool may_share;     /* the first result isn't stored yet: operands read at `here` may share its memory */
+    uint64_t elsewhere; /* bit i: parameter i was read at other places, or too late for that */
     bool hoisting;      /* what depends on an unknown index isn't emitted */
     bool probing;       /* only index arithmetic and loads are emitted: costs are counted */
     double cost;
