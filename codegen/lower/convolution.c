@@ -13,8 +13,9 @@
 
 enum {
     PANEL_BYTES = 16 << 10,
-    SUM_BYTES = 12 << 10,
-    MAX_TABLE = 1024, /* taps with offsets in a table */
+    SUM_BYTES = 32 << 10,
+    MAX_CHANNELS = 132, /* of an item */
+    MAX_TABLE = 1024,   /* taps with offsets in a table */
     MAX_UNROLLED_RUNS = 4,
     MAX_WIDTH = 64,
     ITEM_WORK = 1 << 18, /* multiply-adds wanted in an item */
@@ -192,32 +193,45 @@ static void plan_runs(Plan *p)
         p->most_runs = 1;
 }
 
-/* Channels of an item: as many as the sums' room allows, in blocks of nearly equal size; fewer where items are few. */
+/* Items there would be with blocks of that many channels and groups of that many pixel blocks; INT64_MAX when not
+ * known. */
+static int64_t item_count(const Plan *p, int64_t channels, int64_t pixel_blocks)
+{
+    const Convolution *c = p->c;
+    if (!dim_is_constant(c->pixels) || !dim_is_constant(c->batch) || !dim_is_constant(c->group_outputs))
+        return INT64_MAX;
+    const int64_t pixels = (c->pixels.constant + p->columns - 1) / p->columns;
+    return c->batch.constant * c->groups * ((pixels + pixel_blocks - 1) / pixel_blocks) *
+           ((c->group_outputs.constant + channels - 1) / channels);
+}
+
+/* Channels of an item, in blocks of nearly equal size; fewer where items are few. */
 static void plan_channels(Plan *p)
 {
     const Convolution *c = p->c;
-    const uint32_t row = p->columns * loop_kind_bytes(c->kind);
-    const uint32_t most = SUM_BYTES / row / p->width * p->width;
+    const uint32_t most = MAX_CHANNELS / p->width * p->width;
     p->channel_block = most < p->width ? p->width : most;
     if (!dim_is_constant(c->group_outputs) || c->group_outputs.constant <= 0)
         return;
     const int64_t outputs = c->group_outputs.constant;
     int64_t blocks = (outputs + p->channel_block - 1) / p->channel_block;
-    if (dim_is_constant(c->pixels) && dim_is_constant(c->batch)) {
-        const int64_t others = c->batch.constant * c->groups * ((c->pixels.constant + p->columns - 1) / p->columns);
-        while (blocks * others < WANTED_ITEMS && outputs / (blocks + 1) >= LEAST_CHANNELS)
-            blocks++;
-    }
+    while (item_count(p, (outputs + blocks - 1) / blocks, 1) < WANTED_ITEMS && outputs / (blocks + 1) >= LEAST_CHANNELS)
+        blocks++;
     p->channel_block = round_up((outputs + blocks - 1) / blocks, p->width);
 }
 
+/* Pixel blocks of an item. With several blocks of the depth, the sums of all of them are held. */
 static void plan_items(Plan *p)
 {
     const Convolution *c = p->c;
-    const int64_t depth = dim_is_constant(c->depth) ? c->depth.constant : 64;
-    const int64_t work = (depth > 0 ? depth : 1) * p->columns * p->channel_block;
-    const int64_t blocks = ITEM_WORK / work;
-    p->item_blocks = blocks < 1 ? 1 : blocks > MAX_ITEM_BLOCKS ? MAX_ITEM_BLOCKS : (uint32_t)blocks;
+    const int64_t depth = dim_is_constant(c->depth) && c->depth.constant > 0 ? c->depth.constant : 64;
+    const int64_t work = depth * p->columns * p->channel_block;
+    const int64_t room = SUM_BYTES / ((int64_t)p->channel_block * p->columns * loop_kind_bytes(c->kind));
+    int64_t blocks = p->one_block ? ITEM_WORK / work : room;
+    blocks = blocks > MAX_ITEM_BLOCKS ? MAX_ITEM_BLOCKS : blocks;
+    while (blocks > 1 && item_count(p, p->channel_block, blocks) < WANTED_ITEMS)
+        blocks--;
+    p->item_blocks = blocks < 1 ? 1 : (uint32_t)blocks;
 }
 
 static void plan_product(Plan *p)
@@ -246,6 +260,7 @@ typedef struct Main {
     Reg batch, output;                             /* of the item: image number, first output channel of all groups */
     Reg rows;                                      /* output channels of the item */
     Reg pixel, pixels;                             /* the block's first; all */
+    Reg block_sums;                                /* sums of the block */
     Reg runs;                                      /* in the block */
     Tile tile;
 } Main;
@@ -415,7 +430,7 @@ static void multiply_channels(const Main *m, Reg first, Reg depth, uint32_t vect
         loop_add(f, loop_mul(f, panel, dim_register(m->expression, p->packed ? p->weights_panel : p->weights_row)),
                  loop_mul(f, first, tile.left_depth));
     tile.left = loop_pointer_add(f, m->weights, bytes_of(f, skipped, p->weights_element));
-    tile.out = loop_pointer_add(f, m->sums, loop_mul(f, row, loop_index(f, (int64_t)p->columns * sum_bytes)));
+    tile.out = loop_pointer_add(f, m->block_sums, loop_mul(f, row, loop_index(f, (int64_t)p->columns * sum_bytes)));
     tile.depth = depth;
     tile.vectors = vectors;
     tile.take = take;
@@ -442,29 +457,12 @@ static void multiply(const Main *m, Reg first, Reg depth)
     loop_close(f);
 }
 
-/* The sums of the block in memory. */
-static void emit_depth(const Main *m)
+/* The whole depth at once: the sums of the block go to memory. */
+static void multiply_depth(const Main *m)
 {
-    const Plan *p = m->p;
-    LoopFunction *f = m->f;
-    const Reg channels = dim_register(m->expression, m->c->group_channels),
-              taps = dim_register(m->expression, m->c->taps);
-    const Reg zero = loop_index(f, 0);
-    if (p->one_block) {
-        gather(m, zero, channels, zero, taps);
-        multiply(m, zero, dim_register(m->expression, m->c->depth));
-        return;
-    }
-    const Reg step = loop_index(f, p->block_channels), tap_step = loop_index(f, p->block_taps);
-    loop_zero_bytes(f, m->sums, loop_mul(f, m->rows, loop_index(f, (int64_t)p->columns * loop_kind_bytes(m->c->kind))));
-    const Reg c0 = loop_for(f, zero, channels, step);
-    const Reg c1 = loop_index_min(f, loop_add(f, c0, step), channels);
-    const Reg t0 = loop_for(f, zero, taps, tap_step);
-    const Reg t1 = loop_index_min(f, loop_add(f, t0, tap_step), taps);
-    gather(m, c0, c1, t0, t1);
-    multiply(m, loop_add(f, loop_mul(f, c0, taps), t0), loop_mul(f, loop_sub(f, c1, c0), loop_sub(f, t1, t0)));
-    loop_close(f);
-    loop_close(f);
+    const Reg zero = loop_index(m->f, 0);
+    gather(m, zero, dim_register(m->expression, m->c->group_channels), zero, dim_register(m->expression, m->c->taps));
+    multiply(m, zero, dim_register(m->expression, m->c->depth));
 }
 
 /* A place in the result, seen as [batch, output channels, pixels]: row of the item's channels. */
@@ -493,7 +491,7 @@ static void emit_sums(const Main *m, bool edge)
     const uint32_t mark = expression_mark(m->expression);
     const Reg row = loop_for(f, loop_index(f, 0), m->rows, loop_index(f, 1));
     const Reg sums = loop_pointer_add(
-        f, m->sums, loop_mul(f, row, loop_index(f, (int64_t)p->columns * loop_kind_bytes(m->c->kind))));
+        f, m->block_sums, loop_mul(f, row, loop_index(f, (int64_t)p->columns * loop_kind_bytes(m->c->kind))));
     Place place = place_of(m, row);
     const SumRow sum_row = {.kind = m->c->kind,
                             .lanes = m->c->lanes,
@@ -516,14 +514,15 @@ static void emit_in_registers(const Main *m)
     multiply_channels(m, zero, dim_register(m->expression, m->c->depth), m->p->vectors, take_sum);
 }
 
-static void emit_block(const Main *m)
+/* The epilogue of a block; the product as well, where its sums don't outlive it. */
+static void finish_block(const Main *m)
 {
     LoopFunction *f = m->f;
     const Dim pixels = m->c->pixels;
     const bool in_registers = m->p->one_block && m->c->epilogue.is_light;
     const bool whole = dim_is_constant(pixels) && pixels.constant % m->p->columns == 0;
-    if (!in_registers)
-        emit_depth(m);
+    if (m->p->one_block && !in_registers)
+        multiply_depth(m);
     if (!whole)
         loop_if(f, loop_compare(f, LOOP_less_equal, loop_add(f, m->pixel, loop_index(f, m->p->columns)), m->pixels));
     if (in_registers)
@@ -534,7 +533,7 @@ static void emit_block(const Main *m)
         return;
     loop_else(f);
     if (in_registers)
-        emit_depth(m);
+        multiply_depth(m);
     emit_sums(m, true);
     loop_close(f);
 }
@@ -565,17 +564,54 @@ static Reg begin_item(Main *m, Reg item, Reg pixel_groups, Reg channel_blocks)
     return pixel_group;
 }
 
+/* Opens a loop over the item's pixel blocks first … end - 1. */
+static void for_blocks(Main *m, Reg first, Reg end)
+{
+    const Plan *p = m->p;
+    LoopFunction *f = m->f;
+    const Reg block = loop_for(f, first, end, loop_index(f, 1));
+    const Reg number = p->one_block ? loop_index(f, 0) : loop_sub(f, block, first);
+    const int64_t bytes = (int64_t)p->channel_block * p->columns * loop_kind_bytes(m->c->kind);
+    m->pixel = loop_mul(f, block, loop_index(f, p->columns));
+    m->block_sums = loop_pointer_add(f, m->sums, loop_mul(f, number, loop_index(f, bytes)));
+}
+
+/* Block by block of the depth, so that its weights stay near while all pixels of the item meet them. */
+static void emit_depth(Main *m, Reg first, Reg end)
+{
+    const Plan *p = m->p;
+    LoopFunction *f = m->f;
+    const Reg channels = dim_register(m->expression, m->c->group_channels),
+              taps = dim_register(m->expression, m->c->taps);
+    const Reg zero = loop_index(f, 0), step = loop_index(f, p->block_channels), tap_step = loop_index(f, p->block_taps);
+    const int64_t bytes = (int64_t)p->item_blocks * p->channel_block * p->columns * loop_kind_bytes(m->c->kind);
+    loop_zero_bytes(f, m->sums, loop_index(f, bytes));
+    const Reg c0 = loop_for(f, zero, channels, step);
+    const Reg c1 = loop_index_min(f, loop_add(f, c0, step), channels);
+    const Reg t0 = loop_for(f, zero, taps, tap_step);
+    const Reg t1 = loop_index_min(f, loop_add(f, t0, tap_step), taps);
+    for_blocks(m, first, end);
+    if (m->c->spatial > 1)
+        find_runs(m);
+    gather(m, c0, c1, t0, t1);
+    multiply(m, loop_add(f, loop_mul(f, c0, taps), t0), loop_mul(f, loop_sub(f, c1, c0), loop_sub(f, t1, t0)));
+    loop_close(f);
+    loop_close(f);
+    loop_close(f);
+}
+
 static void emit_item(Main *m, Reg item, Reg pixel_groups, Reg channel_blocks, Reg pixel_blocks)
 {
     const Plan *p = m->p;
     LoopFunction *f = m->f;
     const Reg first = loop_mul(f, begin_item(m, item, pixel_groups, channel_blocks), loop_index(f, p->item_blocks));
     const Reg end = loop_index_min(f, loop_add(f, first, loop_index(f, p->item_blocks)), pixel_blocks);
-    const Reg block = loop_for(f, first, end, loop_index(f, 1));
-    m->pixel = loop_mul(f, block, loop_index(f, p->columns));
-    if (m->c->spatial > 1)
+    if (!p->one_block)
+        emit_depth(m, first, end);
+    for_blocks(m, first, end);
+    if (p->one_block && m->c->spatial > 1)
         find_runs(m);
-    emit_block(m);
+    finish_block(m);
     loop_close(f);
 }
 
@@ -608,7 +644,8 @@ static void make_locals(Main *m)
     LoopFunction *f = m->f;
     const int64_t slack = p->columns + (int64_t)p->run_vectors * m->c->lanes;
     m->panel = loop_local(f, m->c->kind, (int64_t)p->depth_block * p->columns + slack);
-    m->sums = loop_local(f, m->c->kind, (int64_t)p->channel_block * p->columns);
+    const int64_t blocks = p->one_block ? 1 : p->item_blocks;
+    m->sums = loop_local(f, m->c->kind, blocks * p->channel_block * p->columns);
     if (has_table(m->c))
         m->table = loop_local(f, LOOP_i64, m->c->taps.constant > 0 ? m->c->taps.constant : 1);
     if (m->c->spatial > 1) {
