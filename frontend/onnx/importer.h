@@ -113,6 +113,7 @@ double site_real(const Site *s, const char *name, double otherwise);
 const char *site_string(const Site *s, const char *name, const char *otherwise);
 bool site_string_is(const Site *s, const char *name, const char *otherwise, const char *text);
 const int64_t *site_integers(const Site *s, const char *name, uint32_t *count); /* NULL when absent */
+const Dim *site_attribute_dims(Site *s, const char *name, uint32_t *count);     /* the same as dimensions */
 const float *site_reals(const Site *s, const char *name, uint32_t *count);      /* NULL when absent */
 const Onnx__GraphProto *site_graph(const Site *s, const char *name);            /* NULL when absent */
 Value site_tensor_attribute(Site *s, const Onnx__TensorProto *tensor);
@@ -177,7 +178,10 @@ Value site_select(Site *s, Value condition, Value x, Value y);
 
 /* A symbol for the value of an integer scalar, checked to be min … max when the model runs. */
 Dim site_bind_dimension(Site *s, Value scalar, const char *what, int64_t min, int64_t max);
+/* The same for each element of an integer input: 0 … the largest that `max` can be. */
+Dim *site_bind_dimensions(Site *s, uint32_t index, const char *what, Dim max, uint32_t *count);
 /* What a rule gives for the axes in an input (0 … rank - 1, as many as it has elements), when they aren't known. */
+/* Gives no value, without failing, for axes that can't be. */
 typedef Value AxesRule(Site *s, const int64_t *axes, uint32_t count, const void *context);
 Value site_choose_axes(Site *s, uint32_t index, uint32_t rank, AxesRule *rule, const void *context);
 

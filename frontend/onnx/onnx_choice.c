@@ -17,8 +17,6 @@ Dim site_bind_dimension(Site *s, Value scalar, const char *what, int64_t min, in
     Importer *importer = s->importer;
     if (site_failed(s))
         return dim_constant(0);
-    if (min == max)
-        return dim_constant(min);
     const char *name = arena_printf(&importer->arena, "%s_%u", what, ++importer->bind_count);
     const Dim symbol = dim_symbol(importer->module, name ? name : what, min, max, SYMBOL_VALUE);
     const Attr attr = {.key = ATTR_symbol, .dim = symbol};
@@ -45,6 +43,27 @@ static Value set_code(Site *s, Value axes, uint32_t rank)
 static Value look_up(Site *s, const int64_t *table, uint32_t count, Value code)
 {
     return build_take(&s->builder, site_vector(s, table, count), code, 0, "error");
+}
+
+Dim *site_bind_dimensions(Site *s, uint32_t index, const char *what, Dim max, uint32_t *count)
+{
+    Builder *b = &s->builder;
+    int64_t least, most;
+    const int64_t size = type_is_static(site_type(s, index)) ? type_static_size(site_type(s, index)) : -1;
+    *count = (uint32_t)size;
+    if (site_failed(s))
+        return NULL;
+    if (size < 0 || size > MAX_RANK || !element_is_integer(site_type(s, index).element)) {
+        site_unsupported(s, "sizes from input '%s'", s->proto->input[index]);
+        return NULL;
+    }
+    Dim *dim = SITE_NEW(s, Dim, *count);
+    const Dim length = dim_constant(size);
+    const Value list = build_reshape(b, site_input(s, index), &length, 1);
+    dim_bounds(s->importer->module, max, &least, &most);
+    for (uint32_t i = 0; dim && i < *count; i++)
+        dim[i] = site_bind_dimension(s, build_slice_axis(b, list, 0, dim_constant(i), dim_constant(i + 1)), what, 0, most);
+    return dim;
 }
 
 /* Results for all sets of `count` axes, flat and end to end; their places and types. */
@@ -84,7 +103,9 @@ static Value take_choice(Site *s, const Choices *choices, uint32_t sets, Value c
     Module *module = s->importer->module;
     Dim dim[MAX_RANK];
     for (uint32_t i = 0; i < choices->rank; i++)
-        dim[i] = site_bind_dimension(s, look_up(s, choices->dim[i], sets, code), "size", choices->min[i], choices->max[i]);
+        dim[i] = choices->min[i] == choices->max[i]
+                     ? dim_constant(choices->min[i])
+                     : site_bind_dimension(s, look_up(s, choices->dim[i], sets, code), "size", choices->min[i], choices->max[i]);
     const Dim size = dim_product(module, dim, choices->rank);
     const Value place = build_iota(b, type_make(module, ELEMENT_i64, &size, 1), 0);
     const Value offset = look_up(s, choices->offset, sets, code);
@@ -113,10 +134,13 @@ Value site_choose_axes(Site *s, uint32_t index, uint32_t rank, AxesRule *rule, c
         for (uint32_t i = 0; i < rank; i++)
             if (set >> i & 1)
                 axes[found++] = i;
-        if (found == count && !add_choice(s, choices, set, rule(s, axes, found, context)))
+        const Value result = found == count ? rule(s, axes, found, context) : (Value){0};
+        if (site_failed(s) || (result.id && !add_choice(s, choices, set, result)))
             return (Value){0};
     }
-    if (choices->part_count == 1)
-        return site_failed(s) ? (Value){0} : rule(s, (const int64_t[]){0, 1, 2, 3, 4, 5}, rank, context);
+    if (choices->part_count == 0) {
+        site_invalid(s, "no axes fit");
+        return (Value){0};
+    }
     return take_choice(s, choices, sets, set_code(s, site_input(s, index), rank));
 }

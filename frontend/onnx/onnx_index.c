@@ -152,7 +152,9 @@ void import_top_k(Site *s)
     Dim k = dim_constant(site_integer(s, "k", 0));
     const uint32_t axis = site_axis(s, site_integer(s, "axis", -1), site_rank(s, 0));
     if (s->opset >= 10) {
-        const Dim *number = site_numbers(s, 1, "the result's shape", &count);
+        const bool is_known = site_is_known(s, site_input(s, 1));
+        const Dim *number = is_known ? site_numbers(s, 1, "the result's shape", &count)
+                                     : site_bind_dimensions(s, 1, "k", site_type(s, 0).dim[axis], &count);
         k = number && count == 1 ? *number : k;
     }
     Value sorted[2] = {{0}, {0}};

@@ -77,11 +77,70 @@ static const Dim *slice_operand(Site *s, uint32_t index, const char *name, uint3
 {
     if (s->opset >= 10)
         return site_has(s, index) ? site_numbers(s, index, "the result's shape", count) : NULL;
-    const int64_t *integer = site_integers(s, name, count);
-    Dim *dim = integer ? SITE_NEW(s, Dim, *count) : NULL;
-    for (uint32_t i = 0; dim && i < *count; i++)
-        dim[i] = dim_constant(integer[i]);
-    return dim;
+    return site_attribute_dims(s, name, count);
+}
+
+/* Entries of a list at their axes, `otherwise` at the others: [rank]. */
+static Value at_axes(Site *s, uint32_t index, Value axes, Value otherwise)
+{
+    if (!site_has(s, index))
+        return otherwise;
+    const Value list = build_cast(&s->builder, site_input(s, index), ELEMENT_i64);
+    return build_put_along(&s->builder, otherwise, axes, list, 0, "none", "error");
+}
+
+/* Bounds known only when running. With vectors over the axes: start and end made positive and clamped, then the number of
+ * steps between them, which is the size of the result. */
+static void slice_by_value(Site *s)
+{
+    Builder *b = &s->builder;
+    const Type type = site_type(s, 0), list_type = site_type(s, 1);
+    int64_t length[MAX_RANK], zero[MAX_RANK] = {0}, one[MAX_RANK], place[MAX_RANK];
+    if (!type_is_static(type) || !type_is_static(list_type) || list_type.rank != 1) {
+        site_unsupported(s, "bounds known only when the model runs, of dimensions that aren't fixed");
+        return;
+    }
+    for (uint32_t i = 0; i < MAX_RANK; i++) {
+        length[i] = i < type.rank ? type.dim[i].constant : 0;
+        one[i] = 1;
+        place[i] = i;
+    }
+    const uint32_t count = (uint32_t)list_type.dim[0].constant;
+    if (count > type.rank || type.rank == 0) {
+        site_invalid(s, "%u bounds for rank %u", count, type.rank);
+        return;
+    }
+    const Value n = site_vector(s, length, type.rank), zeros = site_vector(s, zero, type.rank), ones = site_vector(s, one, type.rank);
+    const Value axes = site_has(s, 3) ? build_cast(b, site_input(s, 3), ELEMENT_i64) : site_vector(s, place, count);
+    const Value step = at_axes(s, 4, axes, ones), is_forward = build_binary_scalar(b, OP_greater, step, 0);
+    Value start = at_axes(s, 1, axes, zeros), end = at_axes(s, 2, axes, n);
+    start = build_select(b, build_binary_scalar(b, OP_less, start, 0), build_binary(b, OP_add, start, n), start);
+    end = build_select(b, build_binary_scalar(b, OP_less, end, 0), build_binary(b, OP_add, end, n), end);
+    const Value high = build_select(b, is_forward, n, build_binary(b, OP_sub, n, ones));
+    const Value low = build_select(b, is_forward, zeros, build_unary(b, OP_neg, ones));
+    start = build_binary(b, OP_max, build_binary(b, OP_min, start, high), zeros);
+    end = build_binary(b, OP_max, build_binary(b, OP_min, end, high), low);
+    const Value span = build_binary(b, OP_add, build_binary(b, OP_sub, end, start), build_binary(b, OP_sub, step, build_unary(b, OP_sign, step)));
+    const Value steps = build_binary(b, OP_max, build_binary(b, OP_div, span, step), zeros);
+    Value x = site_input(s, 0);
+    for (uint32_t i = 0; i < type.rank && !site_failed(s); i++) {
+        const Dim at = dim_constant(i), next = dim_constant(i + 1);
+        const Dim size = site_bind_dimension(s, build_slice_axis(b, steps, 0, at, next), "size", 0, length[i]);
+        const Value index = build_iota(b, type_make(s->importer->module, ELEMENT_i64, &size, 1), 0);
+        const Value offset = site_binary(s, OP_mul, index, build_slice_axis(b, step, 0, at, next));
+        const Value places = site_binary(s, OP_add, offset, build_slice_axis(b, start, 0, at, next));
+        x = build_take(b, x, places, i, "error");
+    }
+    if (!site_failed(s))
+        site_give(s, 0, x);
+}
+
+static bool slice_is_open(Site *s)
+{
+    for (uint32_t i = 1; s->opset >= 10 && i < s->input_count; i++)
+        if (site_has(s, i) && !site_is_known(s, site_input(s, i)))
+            return true;
+    return false;
 }
 
 void import_slice(Site *s)
@@ -89,6 +148,10 @@ void import_slice(Site *s)
     uint32_t count = 0, end_count = 0, axis_count = 0, step_count = 0, reverse_count = 0;
     Module *module = s->importer->module;
     const Type type = site_type(s, 0);
+    if (slice_is_open(s)) {
+        slice_by_value(s);
+        return;
+    }
     const Dim *start = slice_operand(s, 1, "starts", &count), *end = slice_operand(s, 2, "ends", &end_count);
     const Dim *axes = slice_operand(s, 3, "axes", &axis_count), *step = slice_operand(s, 4, "steps", &step_count);
     if (site_failed(s))

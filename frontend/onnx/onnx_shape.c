@@ -27,6 +27,47 @@ void import_size(Site *s)
                                     : build_dimension(&s->builder, size));
 }
 
+/* A shape known only when running: each dimension is a symbol, at most the number of elements. The elements are taken one
+ * by one, so that a shape with too many of them fails as an index out of range. */
+static void reshape_by_value(Site *s, bool allows_zero)
+{
+    enum { MAX_DUE_RANK = 4, MAX_ROOM = 1 << 28 };
+    Builder *b = &s->builder;
+    Module *module = s->importer->module;
+    const Type type = site_type(s, 0), list_type = site_type(s, 1);
+    const int64_t total = type_is_static(type) ? type_static_size(type) : -1, first = 0;
+    const int64_t rank = type_is_static(list_type) ? type_static_size(list_type) : -1;
+    double room = 1;
+    for (int64_t i = 0; i < rank; i++)
+        room *= (double)total;
+    if (total < 0 || rank < 1 || rank > MAX_DUE_RANK || list_type.rank != 1 || room > MAX_ROOM) {
+        site_unsupported(s, "the result's shape depends on the value of input '%s', and is unbounded", s->proto->input[1]);
+        return;
+    }
+    Value list = build_cast(b, site_input(s, 1), ELEMENT_i64);
+    if (!allows_zero) { /* 0: the input's dimension of that place */
+        int64_t own[MAX_DUE_RANK] = {0};
+        for (uint32_t i = 0; i < rank && i < type.rank; i++)
+            own[i] = type.dim[i].constant;
+        const Value copied = site_vector(s, own, (uint32_t)rank);
+        list = build_select(b, build_binary_scalar(b, OP_equal, list, 0), copied, list);
+    }
+    const Value is_open = build_binary_scalar(b, OP_equal, list, -1), ones = build_full(b, list_type, 1);
+    const Value others = build_reduce(b, OP_reduce_prod, build_select(b, is_open, build_cast(b, ones, ELEMENT_i64), list),
+                                      &first, 1, false);
+    const Value rest = build_binary(b, OP_div, build_scalar_i64(b, ELEMENT_i64, total), others);
+    list = site_select(s, is_open, rest, list);
+    Dim dim[MAX_DUE_RANK];
+    for (uint32_t i = 0; i < rank && !site_failed(s); i++)
+        dim[i] = site_bind_dimension(s, build_slice_axis(b, list, 0, dim_constant(i), dim_constant(i + 1)), "size", 0, total);
+    if (site_failed(s))
+        return;
+    const Dim size = dim_product(module, dim, (uint32_t)rank), whole = dim_constant(total);
+    const Value places = build_iota(b, type_make(module, ELEMENT_i64, &size, 1), 0);
+    const Value flat = build_reshape(b, site_input(s, 0), &whole, 1);
+    site_give(s, 0, build_reshape(b, build_take(b, flat, places, 0, "error"), dim, (uint32_t)rank));
+}
+
 /* 0 copies a dimension (unless allowzero), one -1 takes what is left. */
 void import_reshape(Site *s)
 {
@@ -35,15 +76,11 @@ void import_reshape(Site *s)
     const bool allows_zero = site_integer(s, "allowzero", 0);
     uint32_t rank = 0;
     const Dim *due = NULL;
-    if (s->opset >= 5) {
-        due = site_numbers(s, 1, "the result's shape", &rank);
-    } else {
-        const int64_t *shape = site_integers(s, "shape", &rank);
-        Dim *dim = SITE_NEW(s, Dim, rank);
-        for (uint32_t i = 0; dim && i < rank; i++)
-            dim[i] = dim_constant(shape[i]);
-        due = dim;
+    if (s->opset >= 5 && !site_is_known(s, site_input(s, 1))) {
+        reshape_by_value(s, allows_zero);
+        return;
     }
+    due = s->opset >= 5 ? site_numbers(s, 1, "the result's shape", &rank) : site_attribute_dims(s, "shape", &rank);
     if (site_failed(s))
         return;
     if (rank > MAX_RANK) {
@@ -90,7 +127,12 @@ void import_flatten(Site *s)
         site_give(s, 0, site_flatten(s, site_input(s, 0), (uint32_t)positive));
 }
 
-/* Axes: an attribute before opset 13, an input since. NULL: none given. */
+/* Squeeze and Unsqueeze: axes are an attribute before opset 13, an input since. */
+static bool axes_are_open(Site *s)
+{
+    return s->opset >= 13 && site_has(s, 1) && !site_is_known(s, site_input(s, 1));
+}
+
 static const int64_t *moved_axes(Site *s, uint32_t *count)
 {
     if (s->opset < 13)
@@ -99,53 +141,79 @@ static const int64_t *moved_axes(Site *s, uint32_t *count)
     return site_has(s, 1) ? site_integers_of_input(s, 1, "the result's rank", count) : NULL;
 }
 
-void import_squeeze(Site *s)
+static bool names_axis(const int64_t *axes, uint32_t count, uint32_t axis)
 {
-    uint32_t count, rank = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (axes[i] == axis)
+            return true;
+    return false;
+}
+
+/* None when one of the axes has another size than 1. axes NULL: all of size 1 go. */
+static Value squeeze(Site *s, const int64_t *axes, uint32_t count, const void *context)
+{
     const Type type = site_type(s, 0);
-    const int64_t *axis = moved_axes(s, &count);
-    if (site_failed(s))
-        return;
-    const int64_t *axes = axis ? site_axes(s, axis, count, type.rank) : NULL;
-    if (site_failed(s))
-        return;
     Dim dim[MAX_RANK];
+    uint32_t rank = 0;
+    (void)context;
     for (uint32_t i = 0; i < type.rank; i++) {
-        bool goes = !axes && dim_is(type.dim[i], 1);
-        for (uint32_t k = 0; axes && k < count; k++)
-            goes = goes || axes[k] == i;
+        const bool is_one = dim_is(type.dim[i], 1), goes = axes ? names_axis(axes, count, i) : is_one;
         if (!goes)
             dim[rank++] = type.dim[i];
-        else if (!dim_is(type.dim[i], 1) && dim_is_constant(type.dim[i]))
-            site_invalid(s, "axis %u has size %lld, not 1", i, (long long)type.dim[i].constant);
+        else if (!is_one && dim_is_constant(type.dim[i]))
+            return (Value){0};
     }
-    if (!site_failed(s))
-        site_give(s, 0, build_reshape(&s->builder, site_input(s, 0), dim, rank));
+    return build_reshape(&s->builder, site_input(s, 0), dim, rank);
+}
+
+void import_squeeze(Site *s)
+{
+    uint32_t count;
+    const uint32_t rank = site_rank(s, 0);
+    if (axes_are_open(s)) {
+        site_give(s, 0, site_choose_axes(s, 1, rank, squeeze, NULL));
+        return;
+    }
+    const int64_t *axis = moved_axes(s, &count);
+    const int64_t *axes = axis && !site_failed(s) ? site_axes(s, axis, count, rank) : NULL;
+    if (site_failed(s))
+        return;
+    const Value result = squeeze(s, axes, count, NULL);
+    if (!result.id && !site_failed(s))
+        site_invalid(s, "an axis whose size isn't 1");
+    site_give(s, 0, result);
+}
+
+static Value unsqueeze(Site *s, const int64_t *axes, uint32_t count, const void *context)
+{
+    const Type type = site_type(s, 0);
+    Dim dim[MAX_RANK];
+    uint32_t next = 0;
+    (void)context;
+    for (uint32_t i = 0; i < type.rank + count; i++)
+        dim[i] = names_axis(axes, count, i) ? dim_constant(1) : type.dim[next++];
+    return build_reshape(&s->builder, site_input(s, 0), dim, type.rank + count);
 }
 
 void import_unsqueeze(Site *s)
 {
     uint32_t count;
-    const Type type = site_type(s, 0);
+    const uint32_t rank = site_rank(s, 0);
+    if (axes_are_open(s)) {
+        const int64_t more = type_static_size(site_type(s, 1));
+        site_give(s, 0, site_choose_axes(s, 1, rank + (more > 0 ? (uint32_t)more : 0), unsqueeze, NULL));
+        return;
+    }
     const int64_t *axis = moved_axes(s, &count);
     if (site_failed(s))
         return;
-    if (!axis || type.rank + count > MAX_RANK) {
+    if (!axis || rank + count > MAX_RANK) {
         site_unsupported(s, "%s", axis ? "a rank this large" : "no axes");
         return;
     }
-    const uint32_t rank = type.rank + count;
-    const int64_t *axes = site_axes(s, axis, count, rank);
-    Dim dim[MAX_RANK];
-    uint32_t next = 0;
-    for (uint32_t i = 0; !site_failed(s) && i < rank; i++) {
-        bool is_new = false;
-        for (uint32_t k = 0; k < count; k++)
-            is_new = is_new || axes[k] == i;
-        dim[i] = is_new ? dim_constant(1) : type.dim[next++];
-    }
+    const int64_t *axes = site_axes(s, axis, count, rank + count);
     if (!site_failed(s))
-        site_give(s, 0, build_reshape(&s->builder, site_input(s, 0), dim, rank));
+        site_give(s, 0, unsqueeze(s, axes, count, NULL));
 }
 
 void import_transpose(Site *s)
@@ -321,11 +389,12 @@ void import_split(Site *s)
     if (site_failed(s))
         return;
     const Dim whole = site_type(s, 0).dim[axis];
-    const int64_t *given = NULL;
+    const Dim *given = NULL;
     if (s->opset >= 13 && site_has(s, 1))
-        given = site_integers_of_input(s, 1, "the sizes of the parts", &count);
+        given = site_is_known(s, site_input(s, 1)) ? site_numbers(s, 1, "the sizes of the parts", &count)
+                                                   : site_bind_dimensions(s, 1, "part", whole, &count);
     else if (s->opset < 13)
-        given = site_integers(s, "split", &count);
+        given = site_attribute_dims(s, "split", &count);
     if (site_failed(s))
         return;
     if (given && count != s->output_count) {
@@ -336,7 +405,7 @@ void import_split(Site *s)
     for (uint32_t i = 0; i < s->output_count; i++) {
         const bool is_last = i + 1 == s->output_count;
         const Dim even = dim_ceil_div(module, whole, dim_constant(s->output_count));
-        size[i] = given ? dim_constant(given[i]) : is_last ? rest : even;
+        size[i] = given ? given[i] : is_last ? rest : even;
         rest = dim_sub(module, rest, size[i]);
     }
     Dim start = dim_constant(0);

@@ -149,6 +149,15 @@ const int64_t *site_integers(const Site *s, const char *name, uint32_t *count)
     return attribute->n_ints ? attribute->ints : &none;
 }
 
+const Dim *site_attribute_dims(Site *s, const char *name, uint32_t *count)
+{
+    const int64_t *integer = site_integers(s, name, count);
+    Dim *dim = integer ? SITE_NEW(s, Dim, *count) : NULL;
+    for (uint32_t i = 0; dim && i < *count; i++)
+        dim[i] = dim_constant(integer[i]);
+    return dim;
+}
+
 const float *site_reals(const Site *s, const char *name, uint32_t *count)
 {
     static const float none = 0;
