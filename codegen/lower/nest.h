@@ -31,8 +31,8 @@ bool dim_has_rest(Module *module, Dim dim, uint32_t lanes);
 /* Evaluates results with what isn't known yet left out: what only depends on the known axes is computed here, once. */
 void hoist(Expression *e, const Value *value, uint32_t count, const Site *site);
 
-/* Operands (bits) that the first result may take the place of: as many elements of the same bytes, read only where they are
- * written. Call when the kernel is complete. */
+/* Operands (bits) that the first result may take the place of: as many elements of the same bytes, read only where they
+ * are written. Call when the kernel is complete. */
 uint64_t find_in_place(const Expression *e);
 
 #endif

@@ -311,7 +311,7 @@ RowLoop row_loop(Rows *rows, uint32_t level)
 void row_loop_begin(const RowLoop *loop)
 {
     FOR_REDUCTIONS(loop, r)
-        r->total[0] = loop_variable(loop->rows->f, reduction_identity(loop->rows, r, 1));
+    r->total[0] = loop_variable(loop->rows->f, reduction_identity(loop->rows, r, 1));
 }
 
 static void final_body(void *data, Reg base, Reg active)
@@ -349,7 +349,7 @@ static void emit_level(Rows *rows, uint32_t level)
     emit_runs(&loop, 0);
     const Site kept = rows_kept_site(rows, 1, (Reg){0});
     FOR_REDUCTIONS(&loop, r)
-        reduction_bind(rows, r, &kept, loop_get(rows->f, r->total[0]));
+    reduction_bind(rows, r, &kept, loop_get(rows->f, r->total[0]));
 }
 
 static bool has_final(const Rows *rows)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Few long rows (the sum of a whole array): items of row mode would be few, so stretches become the items of a first
- * kernel, which leaves their totals in the temporary, and a second kernel adds those up in order. The tree is row mode's.
+ * kernel, which leaves their totals in the temporary, and a second kernel adds those up in order. The tree is row
+ * mode's.
  *
  *     temporary   [reduction][row][stretch], 8 bytes each */
 #include "codegen/lower/rows.h"
@@ -67,8 +68,8 @@ static void emit_stretch_item(Rows *rows, Reg item, const Reg *totals)
     row_loop_hoist(&loop, 0);
     row_loop_stretch(&loop, from, to);
     for (uint32_t i = 0; i < rows->reduction_count; i++)
-        expression_store_at(e, rows->reduction[i].element, totals[i], item, loop_get(rows->f, rows->reduction[i].total[0]),
-                            1, (Reg){0});
+        expression_store_at(e, rows->reduction[i].element, totals[i], item,
+                            loop_get(rows->f, rows->reduction[i].total[0]), 1, (Reg){0});
 }
 
 /* Item: a row. */
