@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "driver/session.h"
+#include "driver/source.h"
 
 static const struct {
     const char *name, *extension;
@@ -129,7 +129,7 @@ static void print_graph(const Module *module)
     strbuf_release(&text);
 }
 
-Status command_compile(const Options *options, Diag *diag)
+Status source_compile(const Options *options, Diag *diag)
 {
     Module *module = NULL;
     Program *program = NULL;
@@ -230,7 +230,7 @@ static Status dump_graph(const Options *options, const char *after, Diag *diag)
     return status;
 }
 
-Status command_dump(const Options *options, Diag *diag)
+Status source_dump(const Options *options, Diag *diag)
 {
     const char *stage = options->value[OPTION_stage], *after = options->value[OPTION_after];
     if (after != NULL && strcmp(after, "plan") == 0)

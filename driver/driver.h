@@ -50,9 +50,6 @@ Status option_integer(const Options *options, OptionKind option, int64_t min, in
                       int64_t *value, Diag *diag);
 
 /* ---- model.c ---- */
-typedef enum { FILE_ONNX, FILE_TEXT, FILE_LIBRARY, FILE_UNKNOWN } FileKind;
-/* What a file is, by its first bytes; a missing one is an error that says so. */
-Status file_kind(const char *path, FileKind *kind, Diag *diag);
 /* Reads a model of any source format; free with module_destroy. Applies --dim and --bind. */
 Status model_import(const Options *options, Module **module, Diag *diag);
 /* Runs --passes (or the default ones) for the target, with the dumps and timings asked for. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * adze ops, targets, passes, version: tables, printed. */
+ * adze ops, targets, passes: tables, printed. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "codegen/target.h"
-#include "driver/driver.h"
+#include "driver/source.h"
 
 /* "axis, element" of an op's attributes. */
 static void print_attributes(const OpInfo *info)
@@ -69,7 +69,7 @@ static void print_reference(void)
                element_info[element].c_type);
 }
 
-Status command_ops(const Options *options, Diag *diag)
+Status list_ops(const Options *options, Diag *diag)
 {
     (void)diag;
     if (options->count[OPTION_markdown] != 0) {
@@ -84,7 +84,7 @@ Status command_ops(const Options *options, Diag *diag)
     return STATUS_OK;
 }
 
-Status command_targets(const Options *options, Diag *diag)
+Status list_targets(const Options *options, Diag *diag)
 {
     (void)options;
     Target native = {0};
@@ -98,20 +98,12 @@ Status command_targets(const Options *options, Diag *diag)
     return STATUS_OK;
 }
 
-Status command_passes(const Options *options, Diag *diag)
+Status list_passes(const Options *options, Diag *diag)
 {
     (void)options;
     (void)diag;
     for (int i = 0; i < PASS_COUNT; i++)
         printf("%-10s %s\n", pass_info[i].name, pass_info[i].doc);
     printf("\ndefault: %s\n", default_pipeline);
-    return STATUS_OK;
-}
-
-Status command_version(const Options *options, Diag *diag)
-{
-    (void)options;
-    (void)diag;
-    puts("adze " ADZE_VERSION);
     return STATUS_OK;
 }

@@ -20,6 +20,14 @@ static const CommandInfo commands[] = {
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
+Status command_version(const Options *options, Diag *diag)
+{
+    (void)options;
+    (void)diag;
+    puts("adze " ADZE_VERSION);
+    return STATUS_OK;
+}
+
 static void print_usage(FILE *out)
 {
     fputs("usage: adze COMMAND …\n\n", out);

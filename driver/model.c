@@ -9,7 +9,10 @@
 #include "driver/driver.h"
 #include "frontend/npy.h"
 
-Status file_kind(const char *path, FileKind *kind, Diag *diag)
+typedef enum { FILE_ONNX, FILE_TEXT, FILE_LIBRARY, FILE_UNKNOWN } FileKind;
+
+/* What a file is, by its first bytes; a missing one is an error that says so. */
+static Status file_kind(const char *path, FileKind *kind, Diag *diag)
 {
     uint8_t bytes[512];
     FILE *file = fopen(path, "rb");

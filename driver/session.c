@@ -2,38 +2,13 @@
  * Sessions and calls: everything goes through adze/model.h, whether code came from the JIT or from a library. */
 #include "driver/session.h"
 
-#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "driver/compiler.h"
 #include "frontend/npy.h"
 #include "runtime/host/load.h"
-
-static Status codegen_options(const Options *options, const char *name, CodegenOptions *codegen, Diag *diag)
-{
-    int64_t jobs;
-    TRY(option_integer(options, OPTION_jobs, 1, 256, 2, &jobs, diag));
-    TRY(model_target(options, &codegen->target, diag));
-    codegen->name = name;
-    codegen->jobs = (uint32_t)jobs;
-    const char *weights = options->value[OPTION_weights];
-    if (weights != NULL && strcmp(weights, "embed") != 0 && strcmp(weights, "side") != 0)
-        return diag_fail(diag, STATUS_USAGE, "command line", "--weights is '%s', should be embed or side", weights);
-    if (weights != NULL)
-        codegen->weights = strcmp(weights, "embed") == 0 ? WEIGHTS_EMBED : WEIGHTS_SIDE;
-    return STATUS_OK;
-}
-
-Status program_make(const Options *options, const char *name, Module **module, Program **program, Diag *diag)
-{
-    CodegenOptions codegen = {0};
-    TRY(codegen_options(options, name, &codegen, diag));
-    TRY(model_import(options, module, diag));
-    TRY(model_optimize(options, &codegen.target, options->value[OPTION_dump_after], options->value[OPTION_stop_after],
-                       *module, diag));
-    if (options->value[OPTION_stop_after] != NULL)
-        return STATUS_OK;
-    return codegen_build((*module)->graph[0], &codegen, program, diag);
-}
 
 static Status open_library(const Options *options, Session *session, Diag *diag)
 {
@@ -43,39 +18,38 @@ static Status open_library(const Options *options, Session *session, Diag *diag)
     return status == ADZE_OK ? STATUS_OK : diag_fail(diag, STATUS_FAILED, options->file, "%s", message);
 }
 
+/* Whether the file is an ELF one: a compiled model. */
+static Status is_library(const char *path, bool *library, Diag *diag)
+{
+    char bytes[4] = {0};
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return diag_fail(diag, STATUS_IO, path, "cannot open: %s", strerror(errno));
+    *library = fread(bytes, 1, sizeof bytes, file) == sizeof bytes && memcmp(bytes, "\177ELF", 4) == 0;
+    fclose(file);
+    return STATUS_OK;
+}
+
 Status session_open(const Options *options, Session *session, Diag *diag)
 {
-    FileKind kind;
+    bool library = false;
     *session = (Session){0};
-    TRY(file_kind(options->file, &kind, diag));
-    if (kind == FILE_LIBRARY)
+    TRY(is_library(options->file, &library, diag));
+    if (library)
         return open_library(options, session, diag);
-    TRY(program_make(options, "model", &session->module, &session->program, diag));
-    return codegen_jit(session->program, &session->jit, &session->model, diag);
+    const CompilerInterface *compiler;
+    TRY(compiler_load(&compiler, diag));
+    session->close = compiler->session_close;
+    return compiler->session_open(options, session, diag);
 }
 
 void session_close(Session *session)
 {
     if (session->library != NULL)
         adze_library_close(session->library);
-    if (session->jit != NULL)
-        jit_destroy(session->jit);
-    if (session->program != NULL)
-        program_destroy(session->program);
-    if (session->module != NULL)
-        module_destroy(session->module);
+    if (session->close != NULL)
+        session->close(session);
     *session = (Session){0};
-}
-
-Status read_inputs(const Options *options, const ElementType *element, uint32_t input_count, HostArray *input,
-                   Arena *arena, Diag *diag)
-{
-    if (options->count[OPTION_input] != input_count)
-        return diag_fail(diag, STATUS_FAILED, options->file, "the model has %u inputs, %u came with --input",
-                         input_count, options->count[OPTION_input]);
-    for (uint32_t i = 0; i < input_count; i++)
-        TRY(npy_read_as(options->repeated[OPTION_input][i], element[i], &input[i], arena, diag));
-    return STATUS_OK;
 }
 
 Status read_model_inputs(const Options *options, const AdzeModel *model, HostArray *input, Arena *arena, Diag *diag)

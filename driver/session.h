@@ -5,19 +5,14 @@
 #define ADZE_DRIVER_SESSION_H
 
 #include "adze/model.h"
-#include "codegen/codegen.h"
 #include "driver/driver.h"
 
 typedef struct Session {
     const AdzeModel *model;
-    Module *module; /* NULL for libraries, as are the next two */
-    Program *program;
-    JitModel *jit;
-    void *library;
+    void *library;                          /* NULL for source models */
+    struct Source *source;                  /* of a model compiled in place: the compiler's */
+    void (*close)(struct Session *session); /* gives source back; NULL when there is none */
 } Session;
-
-/* Imports, optimizes and builds a program of a source model. */
-Status program_make(const Options *options, const char *name, Module **module, Program **program, Diag *diag);
 
 Status session_open(const Options *options, Session *session, Diag *diag);
 void session_close(Session *session);
@@ -46,5 +41,8 @@ Status read_inputs(const Options *options, const ElementType *element, uint32_t 
                    Arena *arena, Diag *diag);
 /* The same for a model that can be called. */
 Status read_model_inputs(const Options *options, const AdzeModel *model, HostArray *input, Arena *arena, Diag *diag);
+
+/* Writes DIR/0.npy … when --output-dir was given. */
+Status write_results(const Options *options, const HostArray *result, uint32_t count, Diag *diag);
 
 #endif
