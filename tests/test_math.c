@@ -286,7 +286,10 @@ static void single_precision(void **state)
     (void)state;
     const bool exhaustive = getenv("ADZE_EXHAUSTIVE") != NULL;
     int failures = 0;
+    const char *only = getenv("ADZE_ONLY"); /* one function, for people */
     for (int i = 0; i < FUNCTIONS; i++) {
+        if (only != NULL && strcmp(only, function[i].name) != 0)
+            continue;
         const Worst worst = sweep_single(i, exhaustive ? 1 : 32749);
         report("f32", i, worst, function[i].bound);
         if (getenv("ADZE_VERBOSE") != NULL)
