@@ -47,7 +47,7 @@ Site lines_site(const Lines *lines, AxisIndex outer, AxisIndex place, AxisIndex 
     return site;
 }
 
-enum { INNER_BLOCK = 256, MAX_LANES = 32 };
+enum { MAX_LANES = 32 };
 
 static Dim block_count(Module *module, const Lines *lines)
 {
