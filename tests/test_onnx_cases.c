@@ -182,11 +182,42 @@ static void damaged_files_end_with_a_message(void **state)
         }
 }
 
+/* ---- memory ---- */
+
+/* The n-th request for memory fails, for n from 1 in growing steps until the import gets by with fewer. */
+static void sweep_memory(size_t index, uint64_t stride)
+{
+    char path[PATH_BYTES];
+    onnx_cases_path(&cases, index, "model.onnx", path);
+    for (uint64_t n = 1 + index % stride;; n += stride) {
+        Diag diag;
+        diag_init(&diag);
+        arena_fail_at((int64_t)n);
+        Module *module = onnx_import(path, NULL, &diag);
+        arena_fail_at(0);
+        const bool is_whole = module != NULL;
+        module_destroy(module);
+        diag_release(&diag);
+        if (is_whole)
+            return;
+    }
+}
+
+/* ADZE_SWEEP: the step between failing requests (default 29; 1 tries each). */
+static void memory_running_out_is_no_crash(void **state)
+{
+    const char *stride = getenv("ADZE_SWEEP");
+    (void)state;
+    for (size_t i = 0; i < cases.count; i++)
+        sweep_memory(i, stride ? strtoull(stride, NULL, 10) : 29);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cases_give_their_published_results),
         cmocka_unit_test(damaged_files_end_with_a_message),
+        cmocka_unit_test(memory_running_out_is_no_crash),
     };
     return cmocka_run_group_tests(tests, open_cases, close_cases);
 }

@@ -65,7 +65,7 @@ typedef struct Importer {
     bool is_invalid;        /* a failure was the model's fault */
     uint32_t site_count;    /* nodes imported so far, inlined ones too */
     uint32_t depth;         /* of functions and regions being imported */
-    uint32_t bind_count; /* symbols that data bind */
+    uint32_t bind_count;    /* symbols that data bind */
     SymbolBound *bound;     /* known from the start: of earlier attempts, of bound inputs */
     SymbolBound *new_bound; /* of this one: worth another attempt */
 } Importer;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Axes that are known only when the model runs.
- * There are few sets of axes, and how many are in the set is known: the result is made for each set, all of them end to end
- * in one vector, and a block of it taken while running. The result's dimensions are symbols that data bind.
+ * There are few sets of axes, and how many are in the set is known: the result is made for each set, all of them end to
+ * end in one vector, and a block of it taken while running. The result's dimensions are symbols that data bind.
  *
  *     code = sum of 1 << axis        results   | {0} ...... | {1} ... | {2} ........ |
  *     offset, dimensions = table[code]                       ^ offset, product of the dimensions elements */
@@ -21,8 +21,12 @@ Dim site_bind_dimension(Site *s, Value scalar, const char *what, int64_t min, in
     const Dim symbol = dim_symbol(importer->module, name ? name : what, min, max, SYMBOL_VALUE);
     const Attr attr = {.key = ATTR_symbol, .dim = symbol};
     const Value operand = build_cast(b, build_reshape(b, scalar, NULL, 0), ELEMENT_i64);
-    const NodeSpec spec = {.op = OP_bind_dimension, .operand = &operand, .operand_count = 1, .attr = &attr,
-                           .attr_count = 1, .location = b->location};
+    const NodeSpec spec = {.op = OP_bind_dimension,
+                           .operand = &operand,
+                           .operand_count = 1,
+                           .attr = &attr,
+                           .attr_count = 1,
+                           .location = b->location};
     graph_add_value(b->graph, &spec);
     return symbol;
 }
@@ -34,7 +38,8 @@ static Value set_code(Site *s, Value axes, uint32_t rank)
     const Dim count = type_size(s->importer->module, site_type_of(s, axes));
     const int64_t first = 0;
     const Value list = build_reshape(b, build_cast(b, axes, ELEMENT_i64), &count, 1);
-    const Value from_end = build_binary_scalar(b, OP_add, list, rank), is_negative = build_binary_scalar(b, OP_less, list, 0);
+    const Value from_end = build_binary_scalar(b, OP_add, list, rank),
+                is_negative = build_binary_scalar(b, OP_less, list, 0);
     const Value positive = build_select(b, is_negative, from_end, list);
     const Value one = build_full(b, site_type_of(s, positive), 1);
     return build_reduce(b, OP_reduce_sum, build_binary(b, OP_shift_left, one, positive), &first, 1, false);
@@ -62,7 +67,8 @@ Dim *site_bind_dimensions(Site *s, uint32_t index, const char *what, Dim max, ui
     const Value list = build_reshape(b, site_input(s, index), &length, 1);
     dim_bounds(s->importer->module, max, &least, &most);
     for (uint32_t i = 0; dim && i < *count; i++)
-        dim[i] = site_bind_dimension(s, build_slice_axis(b, list, 0, dim_constant(i), dim_constant(i + 1)), what, 0, most);
+        dim[i] =
+            site_bind_dimension(s, build_slice_axis(b, list, 0, dim_constant(i), dim_constant(i + 1)), what, 0, most);
     return dim;
 }
 
@@ -103,9 +109,9 @@ static Value take_choice(Site *s, const Choices *choices, uint32_t sets, Value c
     Module *module = s->importer->module;
     Dim dim[MAX_RANK];
     for (uint32_t i = 0; i < choices->rank; i++)
-        dim[i] = choices->min[i] == choices->max[i]
-                     ? dim_constant(choices->min[i])
-                     : site_bind_dimension(s, look_up(s, choices->dim[i], sets, code), "size", choices->min[i], choices->max[i]);
+        dim[i] = choices->min[i] == choices->max[i] ? dim_constant(choices->min[i])
+                                                    : site_bind_dimension(s, look_up(s, choices->dim[i], sets, code),
+                                                                          "size", choices->min[i], choices->max[i]);
     const Dim size = dim_product(module, dim, choices->rank);
     const Value place = build_iota(b, type_make(module, ELEMENT_i64, &size, 1), 0);
     const Value offset = look_up(s, choices->offset, sets, code);

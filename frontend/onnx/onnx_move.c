@@ -89,8 +89,8 @@ static Value at_axes(Site *s, uint32_t index, Value axes, Value otherwise)
     return build_put_along(&s->builder, otherwise, axes, list, 0, "none", "error");
 }
 
-/* Bounds known only when running. With vectors over the axes: start and end made positive and clamped, then the number of
- * steps between them, which is the size of the result. */
+/* Bounds known only when running. With vectors over the axes: start and end made positive and clamped, then the number
+ * of steps between them, which is the size of the result. */
 static void slice_by_value(Site *s)
 {
     Builder *b = &s->builder;
@@ -110,7 +110,8 @@ static void slice_by_value(Site *s)
         site_invalid(s, "%u bounds for rank %u", count, type.rank);
         return;
     }
-    const Value n = site_vector(s, length, type.rank), zeros = site_vector(s, zero, type.rank), ones = site_vector(s, one, type.rank);
+    const Value n = site_vector(s, length, type.rank), zeros = site_vector(s, zero, type.rank),
+                ones = site_vector(s, one, type.rank);
     const Value axes = site_has(s, 3) ? build_cast(b, site_input(s, 3), ELEMENT_i64) : site_vector(s, place, count);
     const Value step = at_axes(s, 4, axes, ones), is_forward = build_binary_scalar(b, OP_greater, step, 0);
     Value start = at_axes(s, 1, axes, zeros), end = at_axes(s, 2, axes, n);
@@ -120,7 +121,8 @@ static void slice_by_value(Site *s)
     const Value low = build_select(b, is_forward, zeros, build_unary(b, OP_neg, ones));
     start = build_binary(b, OP_max, build_binary(b, OP_min, start, high), zeros);
     end = build_binary(b, OP_max, build_binary(b, OP_min, end, high), low);
-    const Value span = build_binary(b, OP_add, build_binary(b, OP_sub, end, start), build_binary(b, OP_sub, step, build_unary(b, OP_sign, step)));
+    const Value span = build_binary(b, OP_add, build_binary(b, OP_sub, end, start),
+                                    build_binary(b, OP_sub, step, build_unary(b, OP_sign, step)));
     const Value steps = build_binary(b, OP_max, build_binary(b, OP_div, span, step), zeros);
     Value x = site_input(s, 0);
     for (uint32_t i = 0; i < type.rank && !site_failed(s); i++) {

@@ -17,7 +17,8 @@ static Value with(Site *s, OpKind op, Value x, double y)
 /* Column of the regions [R, 4], scaled. */
 static Value edge(Site *s, int64_t column, bool half_pixel)
 {
-    const Value part = build_slice_axis(&s->builder, site_input(s, 1), 1, dim_constant(column), dim_constant(column + 1));
+    const Value part =
+        build_slice_axis(&s->builder, site_input(s, 1), 1, dim_constant(column), dim_constant(column + 1));
     const Value scaled = with(s, OP_mul, part, site_real(s, "spatial_scale", 1));
     return half_pixel ? with(s, OP_sub, scaled, 0.5) : scaled;
 }
@@ -28,10 +29,12 @@ static RoiAxis roi_axis(Site *s, Dim length, int64_t first, int64_t cells, int64
     Builder *b = &s->builder;
     RoiAxis axis;
     const ElementType element = site_type(s, 1).element;
-    const Value start = edge(s, first, half_pixel), extent = build_binary(b, OP_sub, edge(s, first + 2, half_pixel), start);
+    const Value start = edge(s, first, half_pixel),
+                extent = build_binary(b, OP_sub, edge(s, first + 2, half_pixel), start);
     const Value size = half_pixel ? extent : with(s, OP_max, extent, 1);
     const Dim samples = dim_constant(cells * ratio);
-    const Value index = build_cast(b, build_iota(b, type_make(s->importer->module, ELEMENT_i64, &samples, 1), 0), element);
+    const Value index =
+        build_cast(b, build_iota(b, type_make(s->importer->module, ELEMENT_i64, &samples, 1), 0), element);
     const Value step = with(s, OP_div, with(s, OP_add, index, 0.5), (double)(cells * ratio));
     Value at = site_binary(s, OP_add, start, site_binary(s, OP_mul, size, step));
     const Value count = build_cast(b, build_dimension(b, length), element), last = with(s, OP_sub, count, 1);
@@ -53,13 +56,14 @@ static Value corner(Site *s, Value y, Value x, Value y_weight, Value x_weight)
     static const int64_t image_axes[] = {0, 2, 3}, channels_second[] = {0, 3, 1, 2};
     Builder *b = &s->builder;
     Module *module = s->importer->module;
-    const Dim rows = site_type_of(s, y).dim[1], columns = site_type_of(s, x).dim[1], regions = site_type_of(s, y).dim[0];
+    const Dim rows = site_type_of(s, y).dim[1], columns = site_type_of(s, x).dim[1],
+              regions = site_type_of(s, y).dim[0];
     const Dim grid[] = {regions, rows, columns, dim_constant(1)};
     const int64_t region_axis[] = {0}, y_axes[] = {0, 1}, x_axes[] = {0, 2};
     const Type type = type_make(module, ELEMENT_i64, grid, 4);
     const Value image = build_cast(b, site_input(s, 2), ELEMENT_i64);
-    const Value part[] = {build_broadcast(b, image, type.dim, 4, region_axis), build_broadcast(b, y, type.dim, 4, y_axes),
-                          build_broadcast(b, x, type.dim, 4, x_axes)};
+    const Value part[] = {build_broadcast(b, image, type.dim, 4, region_axis),
+                          build_broadcast(b, y, type.dim, 4, y_axes), build_broadcast(b, x, type.dim, 4, x_axes)};
     const Value indices = build_concatenate(b, part, 3, 3);
     const Value found = build_gather(b, site_input(s, 0), indices, image_axes, 3, 0, "error"); /* [R, ny, nx, C] */
     const Value weight = site_binary(s, OP_mul, build_expand_dims(b, y_weight, 2), build_expand_dims(b, x_weight, 1));
@@ -91,8 +95,9 @@ void import_roi_align(Site *s)
                                      corner(s, rows.low, columns.high, rows.low_weight, columns.high_weight));
     const Value lower = build_binary(b, join, corner(s, rows.high, columns.low, rows.high_weight, columns.low_weight),
                                      corner(s, rows.high, columns.high, rows.high_weight, columns.high_weight));
-    const Dim cells[] = {site_type(s, 1).dim[0], x.dim[1], dim_constant(height), dim_constant(ratio), dim_constant(width),
-                         dim_constant(ratio)};
+    const Dim cells[] = {site_type(s, 1).dim[0], x.dim[1],           dim_constant(height), dim_constant(ratio),
+                         dim_constant(width),    dim_constant(ratio)};
     const Value all = build_reshape(b, build_binary(b, join, upper, lower), cells, 6);
-    site_give(s, 0, is_max ? build_reduce(b, OP_reduce_max, all, samples, 2, false) : build_mean(b, all, samples, 2, false));
+    site_give(s, 0,
+              is_max ? build_reduce(b, OP_reduce_max, all, samples, 2, false) : build_mean(b, all, samples, 2, false));
 }

@@ -27,8 +27,8 @@ void import_size(Site *s)
                                     : build_dimension(&s->builder, size));
 }
 
-/* A shape known only when running: each dimension is a symbol, at most the number of elements. The elements are taken one
- * by one, so that a shape with too many of them fails as an index out of range. */
+/* A shape known only when running: each dimension is a symbol, at most the number of elements. The elements are taken
+ * one by one, so that a shape with too many of them fails as an index out of range. */
 static void reshape_by_value(Site *s, bool allows_zero)
 {
     enum { MAX_DUE_RANK = 4, MAX_ROOM = 1 << 28 };
@@ -41,7 +41,8 @@ static void reshape_by_value(Site *s, bool allows_zero)
     for (int64_t i = 0; i < rank; i++)
         room *= (double)total;
     if (total < 0 || rank < 1 || rank > MAX_DUE_RANK || list_type.rank != 1 || room > MAX_ROOM) {
-        site_unsupported(s, "the result's shape depends on the value of input '%s', and is unbounded", s->proto->input[1]);
+        site_unsupported(s, "the result's shape depends on the value of input '%s', and is unbounded",
+                         s->proto->input[1]);
         return;
     }
     Value list = build_cast(b, site_input(s, 1), ELEMENT_i64);
@@ -53,13 +54,14 @@ static void reshape_by_value(Site *s, bool allows_zero)
         list = build_select(b, build_binary_scalar(b, OP_equal, list, 0), copied, list);
     }
     const Value is_open = build_binary_scalar(b, OP_equal, list, -1), ones = build_full(b, list_type, 1);
-    const Value others = build_reduce(b, OP_reduce_prod, build_select(b, is_open, build_cast(b, ones, ELEMENT_i64), list),
-                                      &first, 1, false);
+    const Value others = build_reduce(
+        b, OP_reduce_prod, build_select(b, is_open, build_cast(b, ones, ELEMENT_i64), list), &first, 1, false);
     const Value rest = build_binary(b, OP_div, build_scalar_i64(b, ELEMENT_i64, total), others);
     list = site_select(s, is_open, rest, list);
     Dim dim[MAX_DUE_RANK];
     for (uint32_t i = 0; i < rank && !site_failed(s); i++)
-        dim[i] = site_bind_dimension(s, build_slice_axis(b, list, 0, dim_constant(i), dim_constant(i + 1)), "size", 0, total);
+        dim[i] = site_bind_dimension(s, build_slice_axis(b, list, 0, dim_constant(i), dim_constant(i + 1)), "size", 0,
+                                     total);
     if (site_failed(s))
         return;
     const Dim size = dim_product(module, dim, (uint32_t)rank), whole = dim_constant(total);
