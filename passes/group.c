@@ -13,6 +13,7 @@
  * a copy. A reshape between groups is an alias: no code. */
 #include <string.h>
 
+#include "passes/group_front.h"
 #include "passes/rewrite.h"
 
 typedef enum { FAMILY_NONE, POINTWISE_FAMILY, ROWS_FAMILY, HEAVY_FAMILY, ALONE_FAMILY } Family;
@@ -421,6 +422,14 @@ static void merge_prologue(Grouping *g, uint32_t id, Value value)
     }
 }
 
+/* Slices of nothing but the front of a sort join its group. */
+static void merge_sort(Grouping *g, uint32_t id)
+{
+    const Node *node = &g->from->node[id];
+    if (is_front_of_sort(g->from, node, g->uses))
+        merge(g, group_of_value(g, node->operand[0]), group_of_node(g, id));
+}
+
 static void form_group(Grouping *g, uint32_t id)
 {
     const Node *node = &g->from->node[id];
@@ -436,6 +445,7 @@ static void form_group(Grouping *g, uint32_t id)
     group->space = value_type(g->from, group->family == ROWS_FAMILY ? node->operand[0] : value);
     group->axes = group->family == ROWS_FAMILY ? reduced_axes(node) : 0;
     g->group_of[id] = g->group_count;
+    merge_sort(g, id);
     if (group->family == POINTWISE_FAMILY || group->family == ROWS_FAMILY)
         merge_producers(g, id);
     for (uint32_t i = 0; node->op == OP_attention && i < 3; i++)

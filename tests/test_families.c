@@ -408,6 +408,13 @@ static const Case sort_cases[] = {
      "graph @g(%x: $T[A,B]) { %v, %i = sort %x {axis = 1, descending = 1} return %i, %v }"},
     {lower_sort, ORDERED, {{3, 40, 5}, {2, 0, 3}, {2, 7, 40}}, 0, false,
      "graph @g(%x: $T[A,B,C]) { %v, %i = sort %x {axis = 1, descending = 0} return %i }"},
+    {lower_sort, ORDERED, {{3, 5, 1}, {3, 35, 1}, {2, 0, 1}}, 0, false, /* the front */
+     "graph @g(%x: $T[A,B+30], %q: u8[B]) { %v, %i = sort %x {axis = 1, descending = 1} "
+     "%a = slice %v {starts = [0,0], limits = [A,B], strides = [1,1]} "
+     "%b = slice %i {starts = [0,0], limits = [A,B], strides = [1,1]} return %b, %a }"},
+    {lower_sort, "f32 i64", {{3, 70, 5}, {1, 5, 2}}, 0, false,
+     "graph @g(%x: $T[A,B+9,C], %q: u8[B]) { %v, %i = sort %x {axis = 1, descending = 0} "
+     "%a = slice %v {starts = [0,0,0], limits = [A,B,C], strides = [1,1,1]} return %a }"},
     {lower_sort, "f32 i64 bool", {{40, 3, 2}, {33, 1, 1}}, 0, false,
      "graph @g(%x: $T[A,B,C]) { %v, %i = sort %x {axis = 0, descending = 1} return %v }"},
 };
