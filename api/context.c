@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Engines and contexts; arrays from host memory, and reading them. */
+#include "api/api.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/element.h"
+
+/* ---- engine ---- */
+
+Engine *engine_new(void)
+{
+    Engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL)
+        return NULL;
+    atomic_init(&engine->refs, 1);
+    engine->no_memory = node_error("out of memory");
+    Diag diag;
+    diag_init(&diag);
+    const bool good = engine->no_memory != NULL && target_find("native", &engine->target, &diag) == STATUS_OK &&
+                      pthread_mutex_init(&engine->mutex, NULL) == 0;
+    diag_release(&diag);
+    if (good)
+        return engine;
+    node_release(engine->no_memory);
+    free(engine);
+    return NULL;
+}
+
+Engine *engine_retain(Engine *engine)
+{
+    atomic_fetch_add(&engine->refs, 1);
+    return engine;
+}
+
+void engine_release(Engine *engine)
+{
+    if (atomic_fetch_sub(&engine->refs, 1) != 1)
+        return;
+    for (uint32_t i = 0; i < FRAGMENT_BUCKETS; i++)
+        while (engine->fragment[i] != NULL) {
+            Fragment *fragment = engine->fragment[i];
+            engine->fragment[i] = fragment->next;
+            fragment_release(fragment);
+        }
+    for (uint32_t i = 0; i < engine->model_count; i++)
+        compiled_model_release(engine->model[i]);
+    node_release(engine->no_memory);
+    pthread_mutex_destroy(&engine->mutex);
+    free(engine);
+}
+
+/* ---- contexts ---- */
+
+static adze_context *context_of(Engine *engine)
+{
+    adze_context *context = engine == NULL ? NULL : calloc(1, sizeof *context);
+    if (context != NULL)
+        context->engine = engine;
+    else if (engine != NULL)
+        engine_release(engine);
+    return context;
+}
+
+adze_context *adze_context_new(void)
+{
+    return context_of(engine_new());
+}
+
+adze_context *adze_scope(const adze_context *context)
+{
+    return context_of(engine_retain(context->engine));
+}
+
+void adze_context_free(adze_context *context)
+{
+    if (context == NULL)
+        return;
+    node_list_release(&context->owned);
+    strbuf_release(&context->message);
+    strbuf_release(&context->trail);
+    strbuf_release(&context->shown);
+    engine_release(context->engine);
+    free(context);
+}
+
+adze_array context_own(adze_context *context, ArrayNode *node)
+{
+    if (node == NULL)
+        return (adze_array){context->engine->no_memory};
+    const bool kept = node_list_add(&context->owned, node);
+    node_release(node);
+    return (adze_array){kept ? node : context->engine->no_memory};
+}
+
+adze_array adze_keep(adze_context *context, adze_array array)
+{
+    return context_own(context, node_retain(node_of(array)));
+}
+
+static adze_status fail_with(adze_context *context, adze_status status, const char *text)
+{
+    context->message.length = context->trail.length = 0;
+    strbuf_add(&context->message, text);
+    strbuf_add(&context->trail, "");
+    context->status = status;
+    return status;
+}
+
+static adze_status fail_va(adze_context *context, adze_status status, const char *format, va_list list)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, list);
+    return fail_with(context, status, text);
+}
+
+adze_status context_fail(adze_context *context, adze_status status, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    fail_va(context, status, format, list);
+    va_end(list);
+    return status;
+}
+
+adze_status adze_failure(adze_context *context, adze_status status, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    fail_va(context, status, format, list);
+    va_end(list);
+    return status;
+}
+
+adze_status context_fail_node(adze_context *context, const ArrayNode *node)
+{
+    return fail_with(context, node == context->engine->no_memory ? ADZE_NO_MEMORY : ADZE_INVALID, node->error);
+}
+
+adze_status context_pass_on(adze_context *context, const adze_context *scope, const char *transform)
+{
+    const adze_status status = scope->status == ADZE_DONE ? ADZE_FAILED : scope->status;
+    fail_with(context, status, scope->message.length == 0 ? "the function failed without a message"
+                                                         : strbuf_text(&scope->message));
+    if (scope->trail.length > 0)
+        strbuf_add(&context->trail, strbuf_text(&scope->trail));
+    if (transform != NULL)
+        strbuf_printf(&context->trail, "%s%s", scope->trail.length > 0 ? ", in " : "in ", transform);
+    return status;
+}
+
+const char *adze_message(adze_context *context)
+{
+    context->shown.length = 0;
+    strbuf_add(&context->shown, strbuf_text(&context->message));
+    if (context->trail.length > 0 && context->message.length > 0)
+        strbuf_printf(&context->shown, " (%s)", strbuf_text(&context->trail));
+    return context->message.length == 0 ? "" : strbuf_text(&context->shown);
+}
+
+size_t adze_active_bytes(const adze_context *context)
+{
+    return atomic_load(&context->engine->active_bytes);
+}
+
+size_t adze_peak_bytes(const adze_context *context)
+{
+    return atomic_load(&context->engine->peak_bytes);
+}
+
+void adze_reset_peak(adze_context *context)
+{
+    atomic_store(&context->engine->peak_bytes, atomic_load(&context->engine->active_bytes));
+}
+
+/* ---- arrays from host memory ---- */
+
+static bool make_type(const int64_t *shape, size_t rank, AdzeElement element, ArrayType *type, size_t *bytes)
+{
+    if (rank > MAX_RANK || (uint32_t)element >= ELEMENT_COUNT)
+        return false;
+    *type = (ArrayType){.element = (ElementType)element, .rank = (uint32_t)rank};
+    for (size_t i = 0; i < rank; i++) {
+        if (shape[i] < 0)
+            return false;
+        type->dim[i] = shape[i];
+    }
+    const int64_t size = array_type_size(type);
+    return size >= 0 && !__builtin_mul_overflow((size_t)size, element_info[element].bytes, bytes);
+}
+
+adze_array adze_from(adze_context *context, const void *data, const int64_t *shape, size_t rank, AdzeElement element)
+{
+    ArrayType type;
+    size_t bytes;
+    if (!make_type(shape, rank, element, &type, &bytes))
+        return context_own(context, node_error("[array] the shape or the element type makes no sense"));
+    Buffer *buffer = buffer_new(context->engine, bytes);
+    if (buffer != NULL && bytes > 0)
+        memcpy(buffer->data, data, bytes);
+    return context_own(context, node_concrete(&type, buffer));
+}
+
+adze_array adze_adopt(adze_context *context, void *data, const int64_t *shape, size_t rank, AdzeElement element,
+                      void (*release)(void *payload), void *payload)
+{
+    ArrayType type;
+    size_t bytes;
+    const bool good = make_type(shape, rank, element, &type, &bytes);
+    Buffer *buffer = good ? buffer_adopt(data, bytes, release, payload) : NULL;
+    if (buffer == NULL && release != NULL)
+        release(payload);
+    if (!good)
+        return context_own(context, node_error("[array] the shape or the element type makes no sense"));
+    return context_own(context, node_concrete(&type, buffer));
+}
+
+adze_array adze_scalar(adze_context *context, float value)
+{
+    return adze_from(context, &value, NULL, 0, ADZE_F32);
+}
+
+adze_array adze_scalar_i32(adze_context *context, int32_t value)
+{
+    return adze_from(context, &value, NULL, 0, ADZE_I32);
+}
+
+/* ---- looking at arrays ---- */
+
+size_t adze_rank(adze_array array)
+{
+    return node_of(array)->type.rank;
+}
+
+const int64_t *adze_shape(adze_array array)
+{
+    return node_of(array)->type.dim;
+}
+
+size_t adze_size(adze_array array)
+{
+    return (size_t)array_type_size(&node_of(array)->type);
+}
+
+AdzeElement adze_element_of(adze_array array)
+{
+    return (AdzeElement)node_of(array)->type.element;
+}
+
+const char *adze_error_of(adze_array array)
+{
+    return node_of(array)->error;
+}
+
+static adze_status evaluate(adze_context *context, ArrayNode *const *node, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (node[i]->error != NULL)
+            return context_fail_node(context, node[i]);
+    char *error = engine_evaluate(context->engine, node, count);
+    if (error == NULL)
+        return ADZE_DONE;
+    fail_with(context, ADZE_FAILED, error);
+    free(error);
+    return ADZE_FAILED;
+}
+
+adze_status adze_eval(adze_context *context, const adze_array *array, size_t count)
+{
+    ArrayNode **node = calloc(count + 1, sizeof *node);
+    if (node == NULL)
+        return context_fail(context, ADZE_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        node[i] = node_of(array[i]);
+    const adze_status status = evaluate(context, node, count);
+    free(node);
+    return status;
+}
+
+adze_status adze_async_eval(adze_context *context, const adze_array *array, size_t count)
+{
+    (void)context;
+    (void)array;
+    (void)count;
+    return ADZE_DONE;
+}
+
+const void *adze_data(adze_context *context, adze_array array)
+{
+    ArrayNode *node = node_of(array);
+    if (evaluate(context, &node, 1) != ADZE_DONE)
+        return NULL;
+    while (atomic_load(&node->buffer) == NULL && node->value != NULL)
+        node = node->value;
+    return atomic_load(&node->buffer)->data;
+}
+
+adze_status adze_read(adze_context *context, adze_array array, void *data, size_t bytes)
+{
+    const void *from = adze_data(context, array);
+    if (from == NULL)
+        return context->status;
+    const size_t due = adze_size(array) * element_info[adze_element_of(array)].bytes;
+    if (bytes != due)
+        return context_fail(context, ADZE_USAGE, "[read] the array has %zu bytes, %zu were asked for", due, bytes);
+    memcpy(data, from, bytes);
+    return ADZE_DONE;
+}
+
+double adze_item(adze_context *context, adze_array array)
+{
+    const void *data = adze_data(context, array);
+    if (data == NULL)
+        return NAN;
+    if (adze_size(array) != 1) {
+        context_fail(context, ADZE_USAGE, "[item] item can only be called on arrays of size 1.");
+        return NAN;
+    }
+    return element_to_double((ElementType)adze_element_of(array), data);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Fragments: small graphs that array nodes are results of. Those of functions are interned by function, parameters and
+ * operand types: asking again is a hash lookup. Those that transforms make are hashed by their text. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/rules.h"
+#include "ir/base/hash.h"
+
+/* ---- making and letting go ---- */
+
+static void hash_both(const void *data, size_t bytes, uint64_t hash[2])
+{
+    hash[0] = hash_bytes(0, data, bytes);
+    hash[1] = hash_bytes(0x243F6A8885A308D3u, data, bytes);
+}
+
+static bool read_results(Fragment *fragment)
+{
+    const Graph *graph = fragment->graph;
+    fragment->result_count = graph->result_count;
+    fragment->result = calloc(graph->result_count + 1, sizeof *fragment->result);
+    for (uint32_t i = 0; fragment->result != NULL && i < graph->result_count; i++) {
+        const Type type = value_type(graph, graph->result[i]);
+        fragment->result[i] = (ArrayType){.element = type.element, .rank = type.rank};
+        for (uint32_t k = 0; k < type.rank; k++)
+            fragment->result[i].dim[k] = type.dim[k].constant;
+    }
+    return fragment->result != NULL;
+}
+
+static void drop_module(Module *module, Diag *diag)
+{
+    if (module != NULL)
+        module_destroy(module);
+    diag_release(diag);
+}
+
+/* Takes module and what diag holds. */
+static Fragment *fragment_new(Module *module, Diag *diag, const Graph *graph)
+{
+    Fragment *fragment = calloc(1, sizeof *fragment);
+    if (fragment == NULL) {
+        drop_module(module, diag);
+        return NULL;
+    }
+    atomic_init(&fragment->refs, 1);
+    fragment->module = module;
+    fragment->graph = graph;
+    fragment->diag = *diag;
+    if (diag->first == NULL) /* an empty list's end points into itself */
+        fragment->diag.last = &fragment->diag.first;
+    module->diag = &fragment->diag;
+    if (read_results(fragment))
+        return fragment;
+    fragment_release(fragment);
+    return NULL;
+}
+
+Fragment *fragment_of_graph(Module *module, Diag *diag, const Graph *graph)
+{
+    StrBuf text = {0};
+    Fragment *fragment = fragment_new(module, diag, graph);
+    if (fragment == NULL)
+        return NULL;
+    graph_print(graph, &text);
+    hash_both(strbuf_text(&text), text.length, fragment->hash);
+    /* Without its text a graph is like no other. */
+    if (text.failed)
+        fragment->hash[0] ^= (uint64_t)(uintptr_t)fragment;
+    strbuf_release(&text);
+    return fragment;
+}
+
+Fragment *fragment_retain(Fragment *fragment)
+{
+    atomic_fetch_add(&fragment->refs, 1);
+    return fragment;
+}
+
+void fragment_release(Fragment *fragment)
+{
+    if (atomic_fetch_sub(&fragment->refs, 1) != 1)
+        return;
+    drop_module(fragment->module, &fragment->diag);
+    free(fragment->result);
+    free(fragment->key);
+    free(fragment);
+}
+
+/* ---- building a function's ---- */
+
+static char *describe_failure(const Request *request, const Diag *diag, ArrayNode *const *input, uint32_t count)
+{
+    StrBuf text = {0};
+    strbuf_printf(&text, "[%s] %s", function_info[request->function].name,
+                  diag->first == NULL ? "out of memory" : diag->first->what);
+    strbuf_add(&text, count == 0 ? "" : " (given ");
+    for (uint32_t i = 0; i < count; i++) {
+        strbuf_add(&text, i == 0 ? "" : ", ");
+        array_type_print(&input[i]->type, &text);
+    }
+    strbuf_add(&text, count == 0 ? "" : ")");
+    return text.text;
+}
+
+static Graph *build_graph(Module *module, const Request *request, ArrayNode *const *input, uint32_t count)
+{
+    const FunctionInfo *info = &function_info[request->function];
+    Graph *graph = graph_create(module, "main");
+    Value *in = ARENA_NEW(&module->arena, Value, count);
+    if (graph == NULL || in == NULL) {
+        module_fail(module, STATUS_OUT_OF_MEMORY, "", "out of memory");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const ArrayType *type = &input[i]->type;
+        in[i] = graph_add_parameter(graph, "", type_make_static(module, type->element, type->dim, type->rank));
+    }
+    RuleCall call = {.b = {.graph = graph}, .info = info, .request = request, .in = in, .count = count};
+    if (module->status != STATUS_OK)
+        return NULL;
+    const Value result = info->rule(&call);
+    if (module->status == STATUS_OK)
+        graph_add_result(graph, result, "");
+    return module->status == STATUS_OK ? graph : NULL;
+}
+
+static Fragment *build_fragment(const Request *request, ArrayNode *const *input, uint32_t count, char **error)
+{
+    Diag diag;
+    diag_init(&diag);
+    Module *module = module_create(&diag);
+    const Graph *graph = module == NULL ? NULL : build_graph(module, request, input, count);
+    if (graph != NULL)
+        return fragment_new(module, &diag, graph);
+    *error = describe_failure(request, &diag, input, count);
+    drop_module(module, &diag);
+    return NULL;
+}
+
+/* ---- finding ---- */
+
+static void *make_key(const Request *request, ArrayNode *const *input, uint32_t count, size_t *bytes)
+{
+    StrBuf key = {0};
+    const uint32_t head[] = {request->function, request->integer_count, request->real_count, count};
+    strbuf_add_bytes(&key, head, sizeof head);
+    strbuf_add_bytes(&key, request->integer, request->integer_count * sizeof *request->integer);
+    strbuf_add_bytes(&key, request->real, request->real_count * sizeof *request->real);
+    for (uint32_t i = 0; i < count; i++) {
+        const ArrayType *type = &input[i]->type;
+        const uint32_t kind[] = {type->element, type->rank};
+        strbuf_add_bytes(&key, kind, sizeof kind);
+        strbuf_add_bytes(&key, type->dim, type->rank * sizeof *type->dim);
+    }
+    *bytes = key.length;
+    if (!key.failed)
+        return key.text;
+    strbuf_release(&key);
+    return NULL;
+}
+
+static void forget_fragments(Engine *engine)
+{
+    for (uint32_t i = 0; i < FRAGMENT_BUCKETS; i++)
+        while (engine->fragment[i] != NULL) {
+            Fragment *fragment = engine->fragment[i];
+            engine->fragment[i] = fragment->next;
+            fragment_release(fragment);
+        }
+    engine->fragment_count = 0;
+}
+
+static Fragment *find_interned(Engine *engine, const void *key, size_t bytes, uint64_t hash)
+{
+    for (Fragment *fragment = engine->fragment[hash % FRAGMENT_BUCKETS]; fragment != NULL; fragment = fragment->next)
+        if (fragment->hash[0] == hash && fragment->key_bytes == bytes && memcmp(fragment->key, key, bytes) == 0)
+            return fragment;
+    return NULL;
+}
+
+static void intern(Engine *engine, Fragment *fragment)
+{
+    if (engine->fragment_count == MAX_FRAGMENTS)
+        forget_fragments(engine);
+    Fragment **bucket = &engine->fragment[fragment->hash[0] % FRAGMENT_BUCKETS];
+    fragment->next = *bucket;
+    *bucket = fragment_retain(fragment);
+    engine->fragment_count++;
+}
+
+Fragment *fragment_find(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count, char **error)
+{
+    size_t bytes;
+    uint64_t hash[2];
+    *error = NULL;
+    void *key = make_key(request, input, count, &bytes);
+    if (key == NULL)
+        return NULL;
+    hash_both(key, bytes, hash);
+    pthread_mutex_lock(&engine->mutex);
+    Fragment *fragment = find_interned(engine, key, bytes, hash[0]);
+    if (fragment != NULL) {
+        fragment_retain(fragment);
+        free(key);
+    } else if ((fragment = build_fragment(request, input, count, error)) != NULL) {
+        fragment->key = key;
+        fragment->key_bytes = bytes;
+        memcpy(fragment->hash, hash, sizeof hash);
+        intern(engine, fragment);
+    } else
+        free(key);
+    pthread_mutex_unlock(&engine->mutex);
+    return fragment;
+}
+
+/* ---- applying ---- */
+
+static ArrayNode *result_node(Call *call, uint32_t index, uint64_t serial)
+{
+    ArrayNode *node = calloc(1, sizeof *node);
+    if (node == NULL)
+        return NULL;
+    atomic_init(&node->refs, 1);
+    atomic_fetch_add(&call->refs, 1);
+    node->type = call->fragment->result[index];
+    node->serial = serial;
+    node->call = call;
+    node->result = index;
+    return node;
+}
+
+static Call *call_new(Fragment *fragment, ArrayNode *const *input, uint32_t count)
+{
+    Call *call = calloc(1, sizeof *call + count * sizeof *call->input);
+    if (call == NULL)
+        return NULL;
+    atomic_init(&call->refs, 1);
+    call->fragment = fragment_retain(fragment);
+    call->input_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        call->input[i] = node_retain(input[i]);
+    return call;
+}
+
+static void call_abandon(Call *call)
+{
+    for (uint32_t i = 0; i < call->input_count; i++)
+        node_release(call->input[i]);
+    fragment_release(call->fragment);
+    free(call);
+}
+
+bool fragment_apply(Fragment *fragment, ArrayNode *const *input, uint32_t count, ArrayNode **result)
+{
+    uint64_t serial = 0;
+    for (uint32_t i = 0; i < count; i++)
+        serial = input[i]->serial > serial ? input[i]->serial : serial;
+    Call *call = call_new(fragment, input, count);
+    if (call == NULL)
+        return false;
+    uint32_t made = 0;
+    while (made < fragment->result_count && (result[made] = result_node(call, made, serial)) != NULL)
+        made++;
+    if (made == fragment->result_count) {
+        /* The results hold the call now. */
+        if (atomic_fetch_sub(&call->refs, 1) == 1)
+            call_abandon(call);
+        return true;
+    }
+    for (uint32_t i = 0; i < made; i++)
+        node_release(result[i]);
+    call_abandon(call);
+    return false;
+}
+
+static ArrayNode *first_error(ArrayNode *const *input, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (input[i]->error != NULL)
+            return node_retain(input[i]);
+    return NULL;
+}
+
+ArrayNode *request_node(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count)
+{
+    ArrayNode *node = first_error(input, count);
+    if (node != NULL)
+        return node;
+    char *error;
+    Fragment *fragment = fragment_find(engine, request, input, count, &error);
+    if (fragment != NULL && !fragment_apply(fragment, input, count, &node))
+        node = NULL;
+    if (fragment != NULL)
+        fragment_release(fragment);
+    else if (error != NULL)
+        node = node_error(error);
+    free(error);
+    return node == NULL ? node_retain(engine->no_memory) : node;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Graphs of one module copied into another: fragments become part of the graph of a trace or an evaluation. Fragments
+ * have sizes that are numbers, so dimensions need no translation; constants are copied, locations too. */
+#include "api/api.h"
+
+typedef struct Importer {
+    const Graph *from;
+    Graph *to;
+    ValueMap map;
+    Arena scratch;
+} Importer;
+
+static bool import_attr(Importer *importer, Attr *attr)
+{
+    const Module *source = importer->from->module;
+    Module *module = importer->to->module;
+    if (attr_info[attr->key].form == FORM_CONSTANT) {
+        const Constant *constant = constant_get(source, attr->constant);
+        attr->constant = constant_copy(module, type_make(module, constant->type.element, constant->type.dim,
+                                                         constant->type.rank),
+                                       constant_data(source, attr->constant));
+    } else if (attr_info[attr->key].form == FORM_GRAPH) {
+        module_fail(module, STATUS_UNSUPPORTED, "", "a function with calls of named graphs can't be transformed yet");
+        return false;
+    }
+    return module->status == STATUS_OK;
+}
+
+static void import_node(Importer *importer, const Node *node)
+{
+    Module *module = importer->to->module;
+    Value *operand = ARENA_NEW(&importer->scratch, Value, node->operand_count);
+    Attr *attr = ARENA_NEW(&importer->scratch, Attr, node->attr_count);
+    Graph **region = ARENA_NEW(&importer->scratch, Graph *, node->region_count);
+    if (operand == NULL || attr == NULL || region == NULL) {
+        module_fail(module, STATUS_OUT_OF_MEMORY, "", "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < node->operand_count; i++)
+        operand[i] = value_map_get(&importer->map, node->operand[i]);
+    for (uint32_t i = 0; i < node->attr_count; i++) {
+        attr[i] = node->attr[i];
+        if (!import_attr(importer, &attr[i]))
+            return;
+    }
+    for (uint32_t i = 0; i < node->region_count; i++)
+        region[i] = region_import(node->region[i], module);
+    const NodeSpec spec = {.op = node->op,
+                           .operand = operand,
+                           .operand_count = node->operand_count,
+                           .attr = attr,
+                           .attr_count = node->attr_count,
+                           .region = region,
+                           .region_count = node->region_count,
+                           .location = module_location(module, location_text(importer->from->module, node->location)),
+                           .clone = node->clone};
+    const NodeId id = graph_add(importer->to, &spec);
+    if (module->status != STATUS_OK)
+        return;
+    const Node *copy = graph_node(importer->to, id);
+    for (uint32_t i = 0; i < node->result_count; i++)
+        value_map_set(&importer->map, (Value){node->first_result.id + i}, node_result(copy, i));
+}
+
+void graph_import(const Graph *from, Graph *to, const Value *argument, Value *result)
+{
+    Importer importer = {.from = from, .to = to};
+    arena_init(&importer.scratch);
+    if (!value_map_init(&importer.map, from, &importer.scratch))
+        module_fail(to->module, STATUS_OUT_OF_MEMORY, "", "out of memory");
+    else {
+        for (uint32_t i = 0; i < from->parameter_count; i++)
+            value_map_set(&importer.map, from->parameter[i], argument[i]);
+        for (uint32_t n = from->parameter_count + 1; n < from->node_count && to->module->status == STATUS_OK; n++)
+            import_node(&importer, graph_node(from, (NodeId){n}));
+        for (uint32_t i = 0; i < from->result_count; i++)
+            result[i] = value_map_get(&importer.map, from->result[i]);
+    }
+    arena_release(&importer.scratch);
+}
+
+Graph *region_import(const Graph *from, Module *module)
+{
+    Graph *to = graph_create(module, "");
+    Value *argument = ARENA_NEW(&module->arena, Value, from->parameter_count);
+    Value *result = ARENA_NEW(&module->arena, Value, from->result_count);
+    if (to == NULL || argument == NULL || result == NULL) {
+        module_fail(module, STATUS_OUT_OF_MEMORY, "", "out of memory");
+        return to;
+    }
+    for (uint32_t i = 0; i < from->parameter_count; i++) {
+        const Type type = value_type(from, from->parameter[i]);
+        argument[i] = graph_add_parameter(to, parameter_name(from, i),
+                                          type_make(module, type.element, type.dim, type.rank));
+    }
+    graph_import(from, to, argument, result);
+    for (uint32_t i = 0; i < from->result_count && module->status == STATUS_OK; i++)
+        graph_add_result(to, result[i], from->result_name[i]);
+    return to;
+}
