@@ -110,7 +110,7 @@ static Graph *jvp(Derivation *d, const Graph *function, const bool *active)
     for (uint32_t i = 0; i < function->result_count; i++) {
         const Value result = function->result[i];
         if (is_differentiable(function, result))
-            graph_add_result(graph, or_zeros(&b, frame_gradient(frame, result), value_type(function, result)),
+            graph_add_result(graph, build_or_zeros(&b, frame_gradient(frame, result), value_type(function, result)),
                              derived_name(d, graph, false, function->result_name[i], "tangent", i));
     }
     return graph;
@@ -165,7 +165,7 @@ static void add_gradient_results(Derivation *d, Frame *frame, Graph *graph, cons
     add_function_results(frame, graph);
     for (uint32_t i = 0; i < wrt_count; i++) {
         const Value parameter = function->parameter[wrt[i]];
-        graph_add_result(graph, or_zeros(&b, frame_gradient(frame, parameter), value_type(function, parameter)),
+        graph_add_result(graph, build_or_zeros(&b, frame_gradient(frame, parameter), value_type(function, parameter)),
                          derived_name(d, graph, false, parameter_name(function, wrt[i]), "gradient", wrt[i]));
     }
 }

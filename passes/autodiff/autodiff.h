@@ -104,22 +104,22 @@ Graph *graph_prune(Derivation *d, const Graph *from, const char *name, bool *kee
 /* Appends parameters of given types; *value gets them. */
 void add_parameters(Graph *graph, const char *prefix, const Graph *of, const Value *like, uint32_t count, Value *value);
 bool derivation_enter(Derivation *d, Location location);
-void *scratch(Derivation *d, size_t count, size_t size);
-#define SCRATCH(d, type, count) ((type *)scratch((d), (count), sizeof(type)))
+void *derivation_scratch(Derivation *d, size_t count, size_t size);
+#define SCRATCH(d, type, count) ((type *)derivation_scratch((d), (count), sizeof(type)))
 
 /* ---- for rules ---- */
 
-Type operand_type(const Rule *r, uint32_t i);
-Type result_type(const Rule *r, uint32_t i);
-Value zeros(Builder *b, Type type);
-Value or_zeros(Builder *b, Value x, Type type);
+Type type_of_operand(const Rule *r, uint32_t i);
+Type type_of_result(const Rule *r, uint32_t i);
+Value build_zeros(Builder *b, Type type);
+Value build_or_zeros(Builder *b, Value x, Type type);
 /* The value with the type's shape: a reshape where dimensions are written differently. */
-Value shaped(Builder *b, Value x, Type type);
+Value build_shaped(Builder *b, Value x, Type type);
 /* A node with r's op and attributes, first result. */
-Value again(Rule *r, const Value *operand);
-Value sum_axes(Builder *b, Value x, const int64_t *axes, uint32_t count);
+Value rule_repeat(Rule *r, const Value *operand);
+Value build_sum(Builder *b, Value x, const int64_t *axes, uint32_t count);
 /* Puts a reduced value's axes back, repeated. */
-Value unreduce(Builder *b, Value x, Type type, const int64_t *axes, uint32_t count);
+Value build_unreduce(Builder *b, Value x, Type type, const int64_t *axes, uint32_t count);
 void rule_fail(Rule *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define DECLARE_none(name)

@@ -27,7 +27,7 @@ static Value others_along(Rule *r, Value x, uint32_t axis)
 static Value product_of_others(Rule *r)
 {
     Module *module = r->b.graph->module;
-    const Type type = operand_type(r, 0);
+    const Type type = type_of_operand(r, 0);
     uint32_t count, kept = 0, reduced = 0;
     const int64_t *axes = axes_of(r, &count);
     int64_t permutation[MAX_RANK], inverse[MAX_RANK];
@@ -52,14 +52,14 @@ void forward_reduce_prod(Rule *r)
 {
     uint32_t count;
     const int64_t *axes = axes_of(r, &count);
-    r->taken[0] = count == 0 ? r->given[0] : sum_axes(&r->b, mul(r, product_of_others(r), r->given[0]), axes, count);
+    r->taken[0] = count == 0 ? r->given[0] : build_sum(&r->b, mul(r, product_of_others(r), r->given[0]), axes, count);
 }
 
 void reverse_reduce_prod(Rule *r)
 {
     uint32_t count;
     const int64_t *axes = axes_of(r, &count);
-    const Value spread = unreduce(&r->b, r->given[0], operand_type(r, 0), axes, count);
+    const Value spread = build_unreduce(&r->b, r->given[0], type_of_operand(r, 0), axes, count);
     r->taken[0] = count == 0 ? spread : mul(r, product_of_others(r), spread);
 }
 
@@ -69,10 +69,10 @@ static Value share_of_extreme(Rule *r)
 {
     uint32_t count;
     const int64_t *axes = axes_of(r, &count);
-    const Type type = operand_type(r, 0);
-    const Value extreme = unreduce(&r->b, r->y[0], type, axes, count);
+    const Type type = type_of_operand(r, 0);
+    const Value extreme = build_unreduce(&r->b, r->y[0], type, axes, count);
     const Value equal = build_cast(&r->b, build_binary(&r->b, OP_equal, r->x[0], extreme), type.element);
-    const Value number = unreduce(&r->b, sum_axes(&r->b, equal, axes, count), type, axes, count);
+    const Value number = build_unreduce(&r->b, build_sum(&r->b, equal, axes, count), type, axes, count);
     return build_binary(&r->b, OP_div, equal, number);
 }
 
@@ -80,14 +80,14 @@ static void forward_extreme(Rule *r)
 {
     uint32_t count;
     const int64_t *axes = axes_of(r, &count);
-    r->taken[0] = sum_axes(&r->b, mul(r, share_of_extreme(r), r->given[0]), axes, count);
+    r->taken[0] = build_sum(&r->b, mul(r, share_of_extreme(r), r->given[0]), axes, count);
 }
 
 static void reverse_extreme(Rule *r)
 {
     uint32_t count;
     const int64_t *axes = axes_of(r, &count);
-    r->taken[0] = mul(r, share_of_extreme(r), unreduce(&r->b, r->given[0], operand_type(r, 0), axes, count));
+    r->taken[0] = mul(r, share_of_extreme(r), build_unreduce(&r->b, r->given[0], type_of_operand(r, 0), axes, count));
 }
 
 void forward_reduce_max(Rule *r)
@@ -172,7 +172,7 @@ static Running running_of(OpKind op)
 /* The op as a scan, in a graph of its own: its derivative is the scan's, exact where factors are zero. */
 static Graph *cumulative_as_scan(Rule *r)
 {
-    const Type type = operand_type(r, 0);
+    const Type type = type_of_operand(r, 0);
     const uint32_t axis = (uint32_t)node_integer(r->node, ATTR_axis);
     const Running running = running_of(r->node->op);
     Graph *graph = graph_create(r->b.graph->module, "");
@@ -224,7 +224,7 @@ RUNNING(cumulative_min)
 static Value axis_sum(Rule *r, Value x)
 {
     const int64_t axis = node_integer(r->node, ATTR_axis);
-    return unreduce(&r->b, sum_axes(&r->b, x, &axis, 1), result_type(r, 0), &axis, 1);
+    return build_unreduce(&r->b, build_sum(&r->b, x, &axis, 1), type_of_result(r, 0), &axis, 1);
 }
 
 /* y (t - Σ y t): symmetric. */
@@ -268,5 +268,5 @@ void forward_sort(Rule *r)
 void reverse_sort(Rule *r)
 {
     const uint32_t axis = (uint32_t)node_integer(r->node, ATTR_axis);
-    r->taken[0] = build_put_along(&r->b, zeros(&r->b, operand_type(r, 0)), r->y[1], r->given[0], axis, "none", "clamp");
+    r->taken[0] = build_put_along(&r->b, build_zeros(&r->b, type_of_operand(r, 0)), r->y[1], r->given[0], axis, "none", "clamp");
 }

@@ -22,7 +22,7 @@ static Side side_of(const Rule *r, uint32_t i)
         used |= 1u << side.batch[k];
     for (uint32_t k = 0; k < side.contract_count; k++)
         used |= 1u << side.contract[k];
-    for (uint32_t k = 0; k < operand_type(r, i).rank; k++)
+    for (uint32_t k = 0; k < type_of_operand(r, i).rank; k++)
         if (!(used >> k & 1))
             side.free[side.free_count++] = k;
     return side;
@@ -42,8 +42,8 @@ static uint32_t rank_among(const Side *side, uint32_t k)
 static Value dot_operand(Rule *r, uint32_t i)
 {
     const Side mine = side_of(r, i), other = side_of(r, 1 - i);
-    const Type type = operand_type(r, i);
-    const ElementType element = result_type(r, 0).element;
+    const Type type = type_of_operand(r, i);
+    const ElementType element = type_of_result(r, 0).element;
     int64_t batch[MAX_RANK], contracted[MAX_RANK], permutation[MAX_RANK];
     for (uint32_t k = 0; k < mine.batch_count; k++)
         batch[k] = k;
@@ -90,7 +90,7 @@ static Value weights_of(Builder *b, Value scores)
     const int64_t last = 4;
     const Type type = value_type(b->graph, scores);
     const Value largest = build_reduce(b, OP_reduce_max, scores, &last, 1, true);
-    const Value blind = build_binary_scalar(b, OP_equal, largest, -(double)INFINITY), none = zeros(b, type);
+    const Value blind = build_binary_scalar(b, OP_equal, largest, -(double)INFINITY), none = build_zeros(b, type);
     const Value weights = build_softmax(b, OP_softmax, build_select(b, blind, none, scores), 4);
     return build_select(b, blind, none, weights);
 }
@@ -120,7 +120,7 @@ static Graph *attention_in_parts(Rule *r)
     if (graph == NULL)
         return NULL;
     Builder b = {graph, r->b.location, 0};
-    const ElementType element = operand_type(r, 0).element;
+    const ElementType element = type_of_operand(r, 0).element;
     const ElementType wide = element_info[element].bytes < 4 ? ELEMENT_f32 : element;
     const int64_t batch[2] = {0, 1}, keys_of_weights = 4, keys_of_v = 2;
     Value x[4] = {{0}};
@@ -129,7 +129,7 @@ static Graph *attention_in_parts(Rule *r)
         x[i] = build_cast(&b, x[i], wide);
     const Value weights = weights_of(&b, scores_of(r, &b, x, wide));
     const Value product = build_dot(&b, weights, x[2], batch, batch, 2, &keys_of_weights, &keys_of_v, 1, wide);
-    graph_add_result(graph, build_cast(&b, shaped(&b, product, result_type(r, 0)), element), "");
+    graph_add_result(graph, build_cast(&b, build_shaped(&b, product, type_of_result(r, 0)), element), "");
     return graph;
 }
 

@@ -58,7 +58,7 @@ void reverse_custom(Rule *r)
     for (uint32_t i = 0; i < operands; i++)
         argument[i] = r->x[i];
     for (uint32_t i = 0; i < results; i++) {
-        argument[operands + i] = or_zeros(&r->b, r->given[i], result_type(r, i));
+        argument[operands + i] = build_or_zeros(&r->b, r->given[i], type_of_result(r, i));
         argument[operands + results + i] = r->y[i];
     }
     if (d->module->status != STATUS_OK)
@@ -118,7 +118,7 @@ static Graph *finish_region(Derivation *d, const Forward *forward, const bool *h
         if (has_tangent[i])
             graph_add_result(
                 forward->graph,
-                or_zeros(&b, frame_gradient(forward->frame, from->result[i]), value_type(from, from->result[i])), "");
+                build_or_zeros(&b, frame_gradient(forward->frame, from->result[i]), value_type(from, from->result[i])), "");
     return graph_prune(d, forward->graph, "", NULL);
 }
 
@@ -223,7 +223,7 @@ static Graph *pull_branch(Rule *r, const Graph *region)
         if (r->wanted[i + 1])
             graph_add_result(
                 graph,
-                or_zeros(&b, frame_gradient(frame, region->parameter[i]), value_type(region, region->parameter[i])),
+                build_or_zeros(&b, frame_gradient(frame, region->parameter[i]), value_type(region, region->parameter[i])),
                 "");
     return graph_prune(d, graph, "", NULL);
 }
@@ -326,7 +326,7 @@ static Graph *push_body(Rule *r, uint32_t carried, const bool *varied)
     for (uint32_t i = 0; i < carried; i++)
         if (varied[i])
             graph_add_result(
-                graph, or_zeros(&b, frame_gradient(frame, body->result[i]), value_type(body, body->result[i])), "");
+                graph, build_or_zeros(&b, frame_gradient(frame, body->result[i]), value_type(body, body->result[i])), "");
     return graph_prune(d, graph, "", NULL);
 }
 
@@ -344,7 +344,7 @@ static void add_forward_while(Rule *r, uint32_t carried, const bool *varied, Gra
             operand[count++] = r->x[i];
         for (uint32_t i = first; i < last; i++)
             if (varied[i])
-                operand[count++] = or_zeros(&r->b, r->given[i], operand_type(r, i));
+                operand[count++] = build_or_zeros(&r->b, r->given[i], type_of_operand(r, i));
         carry_count = part == 0 ? count : carry_count;
     }
     build_while(&r->b, operand, count, carry_count, condition, body, result);

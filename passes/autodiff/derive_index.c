@@ -48,12 +48,12 @@ static Value gather_like(Rule *r, OpKind op, Value x)
 
 void reverse_gather(Rule *r)
 {
-    r->taken[0] = scatter_like(r, OP_scatter, zeros(&r->b, operand_type(r, 0)), r->given[0], "add");
+    r->taken[0] = scatter_like(r, OP_scatter, build_zeros(&r->b, type_of_operand(r, 0)), r->given[0], "add");
 }
 
 void reverse_take_along(Rule *r)
 {
-    r->taken[0] = scatter_like(r, OP_put_along, zeros(&r->b, operand_type(r, 0)), r->given[0], "add");
+    r->taken[0] = scatter_like(r, OP_put_along, build_zeros(&r->b, type_of_operand(r, 0)), r->given[0], "add");
 }
 
 static Value dynamic_update(Rule *r, Value x, Value block, Value starts)
@@ -69,22 +69,22 @@ static Value dynamic_update(Rule *r, Value x, Value block, Value starts)
 
 void reverse_dynamic_slice(Rule *r)
 {
-    r->taken[0] = dynamic_update(r, zeros(&r->b, operand_type(r, 0)), r->given[0], r->x[1]);
+    r->taken[0] = dynamic_update(r, build_zeros(&r->b, type_of_operand(r, 0)), r->given[0], r->x[1]);
 }
 
 /* ---- dynamic_update ---- */
 
 void forward_dynamic_update(Rule *r)
 {
-    r->taken[0] = dynamic_update(r, or_zeros(&r->b, r->given[0], operand_type(r, 0)),
-                                 or_zeros(&r->b, r->given[1], operand_type(r, 1)), r->x[2]);
+    r->taken[0] = dynamic_update(r, build_or_zeros(&r->b, r->given[0], type_of_operand(r, 0)),
+                                 build_or_zeros(&r->b, r->given[1], type_of_operand(r, 1)), r->x[2]);
 }
 
 void reverse_dynamic_update(Rule *r)
 {
-    const Type block = operand_type(r, 1);
+    const Type block = type_of_operand(r, 1);
     if (r->wanted[0])
-        r->taken[0] = dynamic_update(r, r->given[0], zeros(&r->b, block), r->x[2]);
+        r->taken[0] = dynamic_update(r, r->given[0], build_zeros(&r->b, block), r->x[2]);
     if (r->wanted[1]) {
         const Value operand[2] = {r->given[0], r->x[2]};
         const Attr attr = {.key = ATTR_shape, .count = block.rank, .dims = block.dim};
@@ -109,7 +109,7 @@ static Reduction reduction_of(const Rule *r)
 
 static Value only_where(Rule *r, Value x, Value y, Value t)
 {
-    return build_select(&r->b, build_binary(&r->b, OP_equal, x, y), t, zeros(&r->b, value_type(r->b.graph, t)));
+    return build_select(&r->b, build_binary(&r->b, OP_equal, x, y), t, build_zeros(&r->b, value_type(r->b.graph, t)));
 }
 
 static void fail_product(Rule *r)
@@ -119,13 +119,13 @@ static void fail_product(Rule *r)
 
 static void forward_scattered(Rule *r, OpKind scatter, OpKind gather)
 {
-    const Type type = operand_type(r, 0), updates = operand_type(r, 2);
+    const Type type = type_of_operand(r, 0), updates = type_of_operand(r, 2);
     const Reduction reduction = reduction_of(r);
     if (reduction == MULTIPLY && r->given[2].id != 0) {
         fail_product(r);
         return;
     }
-    Value x = or_zeros(&r->b, r->given[0], type), u = or_zeros(&r->b, r->given[2], updates);
+    Value x = build_or_zeros(&r->b, r->given[0], type), u = build_or_zeros(&r->b, r->given[2], updates);
     if (reduction == MULTIPLY)
         u = r->x[2];
     if (reduction == EXTREME) {
@@ -147,10 +147,10 @@ static Value numbered(Rule *r, Type type)
 /* Of the updates that meet at a place, the cotangent is the last one's: each place remembers who wrote it. */
 static Value written_by(Rule *r, OpKind scatter, OpKind gather, Value ct)
 {
-    const Type type = operand_type(r, 0), updates = operand_type(r, 2);
+    const Type type = type_of_operand(r, 0), updates = type_of_operand(r, 2);
     const Value number = numbered(r, updates);
     const Value writer =
-        scatter_like(r, scatter, zeros(&r->b, (Type){ELEMENT_i64, type.rank, type.dim}), number, "none");
+        scatter_like(r, scatter, build_zeros(&r->b, (Type){ELEMENT_i64, type.rank, type.dim}), number, "none");
     return only_where(r, gather_like(r, gather, writer), number, ct);
 }
 
@@ -163,7 +163,7 @@ static void reverse_scattered(Rule *r, OpKind scatter, OpKind gather)
         return;
     }
     if (r->wanted[0])
-        r->taken[0] = reduction == REPLACE    ? scatter_like(r, scatter, ct, zeros(&r->b, operand_type(r, 2)), "none")
+        r->taken[0] = reduction == REPLACE    ? scatter_like(r, scatter, ct, build_zeros(&r->b, type_of_operand(r, 2)), "none")
                       : reduction == MULTIPLY ? scatter_like(r, scatter, ct, r->x[2], "mul")
                       : reduction == EXTREME  ? only_where(r, r->x[0], r->y[0], ct)
                                               : ct;

@@ -6,7 +6,7 @@
 /* Sums over what was repeated, then gives the operand's shape (axes of size 1 come back). */
 void reverse_broadcast(Rule *r)
 {
-    const Type from = operand_type(r, 0), to = result_type(r, 0);
+    const Type from = type_of_operand(r, 0), to = type_of_result(r, 0);
     const int64_t *axes = node_integers(r->node, ATTR_axes, NULL);
     int64_t repeated[MAX_RANK];
     uint32_t count = 0, kept = 0;
@@ -16,19 +16,19 @@ void reverse_broadcast(Rule *r)
     for (uint32_t i = 0; i < to.rank; i++)
         if (!(kept >> i & 1))
             repeated[count++] = i;
-    r->taken[0] = shaped(&r->b, sum_axes(&r->b, r->given[0], repeated, count), from);
+    r->taken[0] = build_shaped(&r->b, build_sum(&r->b, r->given[0], repeated, count), from);
 }
 
 void reverse_reduce_sum(Rule *r)
 {
     uint32_t count;
     const int64_t *axes = node_integers(r->node, ATTR_axes, &count);
-    r->taken[0] = unreduce(&r->b, r->given[0], operand_type(r, 0), axes, count);
+    r->taken[0] = build_unreduce(&r->b, r->given[0], type_of_operand(r, 0), axes, count);
 }
 
 void reverse_reshape(Rule *r)
 {
-    r->taken[0] = shaped(&r->b, r->given[0], operand_type(r, 0));
+    r->taken[0] = build_shaped(&r->b, r->given[0], type_of_operand(r, 0));
 }
 
 void reverse_transpose(Rule *r)
@@ -43,7 +43,7 @@ void reverse_transpose(Rule *r)
 
 void reverse_reverse(Rule *r)
 {
-    r->taken[0] = again(r, r->given);
+    r->taken[0] = rule_repeat(r, r->given);
 }
 
 /* Length with `interior` elements between neighbours, as pad has it. */
@@ -56,7 +56,7 @@ static Dim spread(Module *module, Dim size, int64_t interior)
 void reverse_slice(Rule *r)
 {
     Module *module = r->b.graph->module;
-    const Type from = operand_type(r, 0), to = result_type(r, 0);
+    const Type from = type_of_operand(r, 0), to = type_of_result(r, 0);
     const Dim *start = node_dims(r->node, ATTR_starts, NULL);
     const int64_t *stride = node_integers(r->node, ATTR_strides, NULL);
     int64_t interior[MAX_RANK];
@@ -66,7 +66,7 @@ void reverse_slice(Rule *r)
         high[i] = dim_sub(module, dim_sub(module, from.dim[i], start[i]), spread(module, to.dim[i], interior[i]));
     }
     const Value padding = build_scalar(&r->b, from.element, 0);
-    r->taken[0] = shaped(&r->b, build_pad(&r->b, r->given[0], padding, start, high, interior), from);
+    r->taken[0] = build_shaped(&r->b, build_pad(&r->b, r->given[0], padding, start, high, interior), from);
 }
 
 static bool is_never_negative(const Module *module, Dim dim)
@@ -80,7 +80,7 @@ static bool is_never_negative(const Module *module, Dim dim)
 static Value unpad(Rule *r, Value ct)
 {
     Module *module = r->b.graph->module;
-    const Type from = operand_type(r, 0);
+    const Type from = type_of_operand(r, 0);
     const Dim *low = node_dims(r->node, ATTR_low, NULL), *high = node_dims(r->node, ATTR_high, NULL);
     const int64_t *interior = node_integers(r->node, ATTR_interior, NULL);
     Dim start[MAX_RANK], limit[MAX_RANK], less_low[MAX_RANK], less_high[MAX_RANK];
@@ -98,20 +98,20 @@ static Value unpad(Rule *r, Value ct)
     }
     if (crops)
         ct = build_pad(&r->b, ct, build_scalar(&r->b, from.element, 0), less_low, less_high, NULL);
-    return shaped(&r->b, build_slice(&r->b, ct, start, limit, stride), from);
+    return build_shaped(&r->b, build_slice(&r->b, ct, start, limit, stride), from);
 }
 
 /* The sum over the padding; selected, so that infinities elsewhere don't matter. */
 static Value padding_sum(Rule *r, Value ct)
 {
-    const Type from = operand_type(r, 0), to = result_type(r, 0);
+    const Type from = type_of_operand(r, 0), to = type_of_result(r, 0);
     const Type inside = {ELEMENT_bool, from.rank, from.dim};
     int64_t axes[MAX_RANK];
-    const Value operand[2] = {zeros(&r->b, inside), build_scalar_i64(&r->b, ELEMENT_bool, 1)};
-    const Value padding = again(r, operand);
+    const Value operand[2] = {build_zeros(&r->b, inside), build_scalar_i64(&r->b, ELEMENT_bool, 1)};
+    const Value padding = rule_repeat(r, operand);
     for (uint32_t i = 0; i < to.rank; i++)
         axes[i] = i;
-    return sum_axes(&r->b, build_select(&r->b, padding, ct, zeros(&r->b, to)), axes, to.rank);
+    return build_sum(&r->b, build_select(&r->b, padding, ct, build_zeros(&r->b, to)), axes, to.rank);
 }
 
 void reverse_pad(Rule *r)
@@ -128,10 +128,10 @@ void reverse_concatenate(Rule *r)
     const uint32_t axis = (uint32_t)node_integer(r->node, ATTR_axis);
     Dim start = dim_constant(0);
     for (uint32_t i = 0; i < r->node->operand_count; i++) {
-        const Type type = operand_type(r, i);
+        const Type type = type_of_operand(r, i);
         const Dim limit = dim_add(module, start, type.dim[axis]);
         if (r->wanted[i])
-            r->taken[i] = shaped(&r->b, build_slice_axis(&r->b, r->given[0], axis, start, limit), type);
+            r->taken[i] = build_shaped(&r->b, build_slice_axis(&r->b, r->given[0], axis, start, limit), type);
         start = limit;
     }
 }
@@ -140,13 +140,13 @@ void reverse_concatenate(Rule *r)
 
 void forward_select(Rule *r)
 {
-    const Type type = result_type(r, 0);
-    r->taken[0] = build_select(&r->b, r->x[0], or_zeros(&r->b, r->given[1], type), or_zeros(&r->b, r->given[2], type));
+    const Type type = type_of_result(r, 0);
+    r->taken[0] = build_select(&r->b, r->x[0], build_or_zeros(&r->b, r->given[1], type), build_or_zeros(&r->b, r->given[2], type));
 }
 
 void reverse_select(Rule *r)
 {
-    const Value none = zeros(&r->b, result_type(r, 0));
+    const Value none = build_zeros(&r->b, type_of_result(r, 0));
     if (r->wanted[1])
         r->taken[1] = build_select(&r->b, r->x[0], r->given[0], none);
     if (r->wanted[2])

@@ -58,7 +58,7 @@ static Value one_minus_square(Rule *r, Value x)
 
 static Value zero_like(Rule *r, Value x)
 {
-    return zeros(&r->b, value_type(r->b.graph, x));
+    return build_zeros(&r->b, value_type(r->b.graph, x));
 }
 
 #define PARTIAL(name, expression)                                                                                      \
@@ -159,7 +159,7 @@ Value partial_gelu_tanh(Rule *r, uint32_t i, Value t)
 /* The tangent becomes the result's element type, the cotangent the operand's. */
 Value partial_cast(Rule *r, uint32_t i, Value t)
 {
-    return build_cast(&r->b, t, r->reverse ? operand_type(r, i).element : result_type(r, 0).element);
+    return build_cast(&r->b, t, r->reverse ? type_of_operand(r, i).element : type_of_result(r, 0).element);
 }
 
 /* ---- two operands ---- */

@@ -51,7 +51,7 @@ static bool scan_of(Rule *r, Scan *scan)
 
 static Value body_gradient(Frame *frame, Builder *b, Value of)
 {
-    return or_zeros(b, frame_gradient(frame, of), value_type(frame->from, of));
+    return build_or_zeros(b, frame_gradient(frame, of), value_type(frame->from, of));
 }
 
 static uint32_t part_end(const Scan *scan, uint32_t part)
@@ -160,7 +160,7 @@ void forward_scan(Rule *r)
                 add_operand(&operands, part, r->x[i]);
             for (uint32_t k = first; k < last; k++)
                 if (scan.varied[k])
-                    add_operand(&operands, part, or_zeros(&r->b, r->given[k], operand_type(r, k)));
+                    add_operand(&operands, part, build_or_zeros(&r->b, r->given[k], type_of_operand(r, k)));
         }
         add_scan(r, &scan, &operands, scan.reverse, forward_body(r, &scan, output_varies), result);
         take_forward(r, &scan, result, output_varies);
@@ -348,16 +348,16 @@ static void reverse_operands(Rule *r, const Recorded *recorded, Operands *operan
     const bool *kept = recorded->keep + first_argument(scan);
     for (uint32_t i = 0; i < scan->carried; i++)
         if (scan->varied[i])
-            add_operand(operands, 0, or_zeros(&r->b, r->given[i], result_type(r, i)));
+            add_operand(operands, 0, build_or_zeros(&r->b, r->given[i], type_of_result(r, i)));
     for (uint32_t i = first_captured; i < scan->operands; i++)
         if (scan->varied[i])
-            add_operand(operands, 0, zeros(&r->b, operand_type(r, i)));
+            add_operand(operands, 0, build_zeros(&r->b, type_of_operand(r, i)));
     for (uint32_t i = 0; i < first_captured; i++)
         if (*kept++)
             add_operand(operands, 1, i < scan->carried ? recorded->stack[i] : r->x[i]);
     for (uint32_t i = 0; i < scan->outputs; i++)
         if (recorded->has_cotangent[i] && *kept++)
-            add_operand(operands, 1, or_zeros(&r->b, r->given[scan->carried + i], result_type(r, scan->carried + i)));
+            add_operand(operands, 1, build_or_zeros(&r->b, r->given[scan->carried + i], type_of_result(r, scan->carried + i)));
     for (uint32_t i = first_captured; i < scan->operands; i++)
         if (*kept++)
             add_operand(operands, 2, r->x[i]);

@@ -26,7 +26,7 @@ static Dim spread(Module *module, Dim size, int64_t distance)
 static Window window_of(const Rule *r)
 {
     Module *module = r->frame->d->module;
-    const Type x = operand_type(r, 0), y = result_type(r, 0);
+    const Type x = type_of_operand(r, 0), y = type_of_result(r, 0);
     const int64_t *taps = node_integers(r->node, ATTR_window, NULL);
     const int64_t *distance = node_integers(r->node, ATTR_input_dilation, NULL);
     Window w = {.spatial = x.rank - 2};
@@ -34,7 +34,7 @@ static Window window_of(const Rule *r)
     w.dilation = node_integers(r->node, ATTR_dilation, NULL);
     w.low = node_dims(r->node, ATTR_low, NULL);
     for (uint32_t i = 0; i < w.spatial; i++) {
-        w.taps[i] = taps != NULL ? number(taps[i]) : operand_type(r, 1).dim[2 + i];
+        w.taps[i] = taps != NULL ? number(taps[i]) : type_of_operand(r, 1).dim[2 + i];
         w.input[i] = spread(module, x.dim[2 + i], distance != NULL ? distance[i] : 1);
         w.output[i] = y.dim[2 + i];
     }
@@ -82,7 +82,7 @@ void reverse_pool_sum(Rule *r)
     }
     const Value padded = pad_spatial(&r->b, r->given[0], w.spatial, low, high, w.stride);
     const WindowSpec spec = {.window = node_integers(r->node, ATTR_window, NULL), .dilation = w.dilation};
-    r->taken[0] = shaped(&r->b, build_pool(&r->b, OP_pool_sum, padded, &spec), operand_type(r, 0));
+    r->taken[0] = build_shaped(&r->b, build_pool(&r->b, OP_pool_sum, padded, &spec), type_of_operand(r, 0));
 }
 
 /* [N, C, all places] */
@@ -103,21 +103,21 @@ static Value largest_places(Rule *r)
                            .attr_count = r->node->attr_count,
                            .location = r->b.location,
                            .clone = r->b.clone};
-    return shaped(&r->b, graph_add_value(r->b.graph, &spec), flat_places(r, result_type(r, 0)));
+    return build_shaped(&r->b, graph_add_value(r->b.graph, &spec), flat_places(r, type_of_result(r, 0)));
 }
 
 void forward_pool_max(Rule *r)
 {
-    const Value t = shaped(&r->b, r->given[0], flat_places(r, operand_type(r, 0)));
-    r->taken[0] = shaped(&r->b, build_take_along(&r->b, t, largest_places(r), 2, "clamp"), result_type(r, 0));
+    const Value t = build_shaped(&r->b, r->given[0], flat_places(r, type_of_operand(r, 0)));
+    r->taken[0] = build_shaped(&r->b, build_take_along(&r->b, t, largest_places(r), 2, "clamp"), type_of_result(r, 0));
 }
 
 void reverse_pool_max(Rule *r)
 {
-    const Type flat = flat_places(r, operand_type(r, 0));
-    const Value ct = shaped(&r->b, r->given[0], flat_places(r, result_type(r, 0)));
-    const Value sum = build_put_along(&r->b, zeros(&r->b, flat), largest_places(r), ct, 2, "add", "clamp");
-    r->taken[0] = shaped(&r->b, sum, operand_type(r, 0));
+    const Type flat = flat_places(r, type_of_operand(r, 0));
+    const Value ct = build_shaped(&r->b, r->given[0], flat_places(r, type_of_result(r, 0)));
+    const Value sum = build_put_along(&r->b, build_zeros(&r->b, flat), largest_places(r), ct, 2, "add", "clamp");
+    r->taken[0] = build_shaped(&r->b, sum, type_of_operand(r, 0));
 }
 
 /* ---- convolution ---- */
@@ -215,7 +215,7 @@ static Value convolution_input(Rule *r, const Window *w)
                              .high = high,
                              .groups = node_integer(r->node, ATTR_groups)};
     const Value full = convolve(&r->b, r->given[0], turned_weights(r, w), w->spatial, spec);
-    return full.id == 0 ? full : shaped(&r->b, without_gaps(r, full), operand_type(r, 0));
+    return full.id == 0 ? full : build_shaped(&r->b, without_gaps(r, full), type_of_operand(r, 0));
 }
 
 /* x as [C', G N, places], the cotangent as weights [O, N, positions]: windows at distance dilation, taps at distance
@@ -240,7 +240,7 @@ static Value convolution_weights(Rule *r, const Window *w)
                              .high = high,
                              .groups = groups};
     const Value product = convolve(&r->b, images, swap_first(&r->b, r->given[0]), w->spatial, spec);
-    return product.id == 0 ? product : shaped(&r->b, swap_first(&r->b, product), operand_type(r, 1));
+    return product.id == 0 ? product : build_shaped(&r->b, swap_first(&r->b, product), type_of_operand(r, 1));
 }
 
 /* Without a window position nothing depends on anything. */
@@ -252,7 +252,7 @@ static bool is_empty(Type type)
 void reverse_convolution(Rule *r)
 {
     const Window w = window_of(r);
-    if (is_empty(result_type(r, 0)))
+    if (is_empty(type_of_result(r, 0)))
         return;
     if (r->wanted[0])
         r->taken[0] = convolution_input(r, &w);

@@ -24,7 +24,7 @@ bool derivation_enter(Derivation *d, Location location)
     return true;
 }
 
-void *scratch(Derivation *d, size_t count, size_t size)
+void *derivation_scratch(Derivation *d, size_t count, size_t size)
 {
     void *memory = arena_alloc_array(&d->arena, count + 1, size);
     if (memory == NULL)

@@ -4,32 +4,32 @@
 
 #include "passes/rewrite.h"
 
-Type operand_type(const Rule *r, uint32_t i)
+Type type_of_operand(const Rule *r, uint32_t i)
 {
     return value_type(r->frame->from, r->node->operand[i]);
 }
 
-Type result_type(const Rule *r, uint32_t i)
+Type type_of_result(const Rule *r, uint32_t i)
 {
     return value_type(r->frame->from, node_result(r->node, i));
 }
 
-Value zeros(Builder *b, Type type)
+Value build_zeros(Builder *b, Type type)
 {
     return build_full(b, type, 0);
 }
 
-Value or_zeros(Builder *b, Value x, Type type)
+Value build_or_zeros(Builder *b, Value x, Type type)
 {
-    return x.id != 0 ? x : zeros(b, type);
+    return x.id != 0 ? x : build_zeros(b, type);
 }
 
-Value shaped(Builder *b, Value x, Type type)
+Value build_shaped(Builder *b, Value x, Type type)
 {
     return build_reshape(b, x, type.dim, type.rank);
 }
 
-Value again(Rule *r, const Value *operand)
+Value rule_repeat(Rule *r, const Value *operand)
 {
     const NodeSpec spec = {.op = r->node->op,
                            .operand = operand,
@@ -41,12 +41,12 @@ Value again(Rule *r, const Value *operand)
     return graph_add_value(r->b.graph, &spec);
 }
 
-Value sum_axes(Builder *b, Value x, const int64_t *axes, uint32_t count)
+Value build_sum(Builder *b, Value x, const int64_t *axes, uint32_t count)
 {
     return build_reduce(b, OP_reduce_sum, x, axes, count, false);
 }
 
-Value unreduce(Builder *b, Value x, Type type, const int64_t *axes, uint32_t count)
+Value build_unreduce(Builder *b, Value x, Type type, const int64_t *axes, uint32_t count)
 {
     int64_t kept[MAX_RANK];
     uint32_t rank = 0, reduced = 0;

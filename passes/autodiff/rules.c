@@ -44,9 +44,9 @@ static void forward_transpose(Rule *r)
 {
     Value *operand = SCRATCH(r->frame->d, Value, r->node->operand_count);
     for (uint32_t i = 0; i < r->node->operand_count && operand != NULL; i++)
-        operand[i] = or_zeros(&r->b, r->given[i], operand_type(r, i));
+        operand[i] = build_or_zeros(&r->b, r->given[i], type_of_operand(r, i));
     if (operand != NULL)
-        r->taken[0] = again(r, operand);
+        r->taken[0] = rule_repeat(r, operand);
 }
 
 static void forward_bilinear(Rule *r)
@@ -54,7 +54,7 @@ static void forward_bilinear(Rule *r)
     for (uint32_t i = 0; i < 2; i++)
         if (r->given[i].id != 0) {
             const Value operand[2] = {i == 0 ? r->given[0] : r->x[0], i == 1 ? r->given[1] : r->x[1]};
-            add_tangent(r, again(r, operand));
+            add_tangent(r, rule_repeat(r, operand));
         }
 }
 
@@ -62,7 +62,7 @@ static void forward_gather(Rule *r)
 {
     const Value operand[2] = {r->given[0], r->x[1]};
     if (r->given[0].id != 0)
-        r->taken[0] = again(r, operand);
+        r->taken[0] = rule_repeat(r, operand);
 }
 
 /* ---- the table ---- */
