@@ -268,5 +268,6 @@ void forward_sort(Rule *r)
 void reverse_sort(Rule *r)
 {
     const uint32_t axis = (uint32_t)node_integer(r->node, ATTR_axis);
-    r->taken[0] = build_put_along(&r->b, build_zeros(&r->b, type_of_operand(r, 0)), r->y[1], r->given[0], axis, "none", "clamp");
+    r->taken[0] =
+        build_put_along(&r->b, build_zeros(&r->b, type_of_operand(r, 0)), r->y[1], r->given[0], axis, "none", "clamp");
 }

@@ -118,7 +118,8 @@ static Graph *finish_region(Derivation *d, const Forward *forward, const bool *h
         if (has_tangent[i])
             graph_add_result(
                 forward->graph,
-                build_or_zeros(&b, frame_gradient(forward->frame, from->result[i]), value_type(from, from->result[i])), "");
+                build_or_zeros(&b, frame_gradient(forward->frame, from->result[i]), value_type(from, from->result[i])),
+                "");
     return graph_prune(d, forward->graph, "", NULL);
 }
 
@@ -221,10 +222,10 @@ static Graph *pull_branch(Rule *r, const Graph *region)
     Builder b = {graph, r->b.location, 0};
     for (uint32_t i = 0; i < count; i++)
         if (r->wanted[i + 1])
-            graph_add_result(
-                graph,
-                build_or_zeros(&b, frame_gradient(frame, region->parameter[i]), value_type(region, region->parameter[i])),
-                "");
+            graph_add_result(graph,
+                             build_or_zeros(&b, frame_gradient(frame, region->parameter[i]),
+                                            value_type(region, region->parameter[i])),
+                             "");
     return graph_prune(d, graph, "", NULL);
 }
 
@@ -326,7 +327,8 @@ static Graph *push_body(Rule *r, uint32_t carried, const bool *varied)
     for (uint32_t i = 0; i < carried; i++)
         if (varied[i])
             graph_add_result(
-                graph, build_or_zeros(&b, frame_gradient(frame, body->result[i]), value_type(body, body->result[i])), "");
+                graph, build_or_zeros(&b, frame_gradient(frame, body->result[i]), value_type(body, body->result[i])),
+                "");
     return graph_prune(d, graph, "", NULL);
 }
 

@@ -163,7 +163,8 @@ static void reverse_scattered(Rule *r, OpKind scatter, OpKind gather)
         return;
     }
     if (r->wanted[0])
-        r->taken[0] = reduction == REPLACE    ? scatter_like(r, scatter, ct, build_zeros(&r->b, type_of_operand(r, 2)), "none")
+        r->taken[0] = reduction == REPLACE
+                          ? scatter_like(r, scatter, ct, build_zeros(&r->b, type_of_operand(r, 2)), "none")
                       : reduction == MULTIPLY ? scatter_like(r, scatter, ct, r->x[2], "mul")
                       : reduction == EXTREME  ? only_where(r, r->x[0], r->y[0], ct)
                                               : ct;

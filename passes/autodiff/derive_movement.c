@@ -141,7 +141,8 @@ void reverse_concatenate(Rule *r)
 void forward_select(Rule *r)
 {
     const Type type = type_of_result(r, 0);
-    r->taken[0] = build_select(&r->b, r->x[0], build_or_zeros(&r->b, r->given[1], type), build_or_zeros(&r->b, r->given[2], type));
+    r->taken[0] = build_select(&r->b, r->x[0], build_or_zeros(&r->b, r->given[1], type),
+                               build_or_zeros(&r->b, r->given[2], type));
 }
 
 void reverse_select(Rule *r)

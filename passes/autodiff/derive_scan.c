@@ -357,7 +357,8 @@ static void reverse_operands(Rule *r, const Recorded *recorded, Operands *operan
             add_operand(operands, 1, i < scan->carried ? recorded->stack[i] : r->x[i]);
     for (uint32_t i = 0; i < scan->outputs; i++)
         if (recorded->has_cotangent[i] && *kept++)
-            add_operand(operands, 1, build_or_zeros(&r->b, r->given[scan->carried + i], type_of_result(r, scan->carried + i)));
+            add_operand(operands, 1,
+                        build_or_zeros(&r->b, r->given[scan->carried + i], type_of_result(r, scan->carried + i)));
     for (uint32_t i = first_captured; i < scan->operands; i++)
         if (*kept++)
             add_operand(operands, 2, r->x[i]);

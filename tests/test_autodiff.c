@@ -1,0 +1,701 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Derivatives, by the interpreter, in f64. Each case is a function (pointwise ops make their own from the table); every
+ * op of the table that has a derivative must come up in a case. For random sizes and values of each:
+ *
+ *   vjp and jvp equal central differences · ⟨u, J v⟩ = ⟨Jᵀ u, v⟩ · the same for the vjp's graph (second order) ·
+ *   the graph verifies · with symbols' values filled in, the same bits */
+#include "ir/build.h"
+#include "ir/ir.h"
+#include "passes/autodiff/autodiff.h"
+#include "passes/transform.h"
+#include "tests/random_graph.h"
+#include "tests/specialize.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- domains of pointwise ops ---- */
+
+typedef struct Domain {
+    double low, high;
+} Domain;
+
+/* Where the op is smooth, for each operand; others: -2 … 2. */
+static const Domain domain_of[OP_COUNT] = {
+    [OP_sqrt] = {0.5, 3},     [OP_rsqrt] = {0.5, 3},   [OP_cbrt] = {0.5, 3},    [OP_reciprocal] = {0.5, 2},
+    [OP_log] = {0.5, 3},      [OP_log2] = {0.5, 3},    [OP_log10] = {0.5, 3},   [OP_log1p] = {-0.5, 2},
+    [OP_tan] = {-1, 1},       [OP_asin] = {-0.8, 0.8}, [OP_acos] = {-0.8, 0.8}, [OP_acosh] = {1.3, 3},
+    [OP_atanh] = {-0.8, 0.8}, [OP_erfinv] = {-.8, .8}, [OP_lgamma] = {0.3, 4},  [OP_digamma] = {0.3, 4},
+    [OP_abs] = {0.2, 2},      [OP_div] = {0.5, 2},     [OP_pow] = {0.5, 2},     [OP_remainder] = {1.1, 1.9},
+    [OP_fmod] = {1.1, 1.9},   [OP_atan2] = {0.5, 2},
+};
+
+static Domain domain(OpKind op)
+{
+    const Domain none = {-2, 2};
+    return domain_of[op].low == domain_of[op].high ? none : domain_of[op];
+}
+
+/* ---- functions ---- */
+
+typedef struct Case {
+    const char *body;
+    double low, high; /* of all inputs; both 0: -2 … 2 */
+} Case;
+
+#define SYMBOLS "symbol n = 1..4 symbol m = 2..5 symbol w = 5..8 "
+#define WINDOW1(stride, low, high, dilation)                                                                           \
+    "window = [2], strides = [" #stride "], low = [" #low "], high = [" #high "], dilation = [" #dilation "]"
+
+static const Case cases[] = {
+    {"(%c: f64[n], %x: f64[n], %y: f64[n]) { %z = constant 0 : f64 %b = broadcast %z {shape = [n], axes = []} "
+     "%t = greater %c, %b %r = select %t, %x, %y return %r }"},
+    {"(%x: f64[n]) { %a = cast %x {element = f64, saturate = 0} %r = mul %a, %x return %r }"},
+
+    /* movement; squared first, so that second order is something */
+    {"(%x: f64[n,1]) { %a = mul %x, %x %r = broadcast %a {shape = [5, n, 3], axes = [1, 2]} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r = reshape %a {shape = [n*m]} return %r }"},
+    {"(%x: f64[n,m,2]) { %a = mul %x, %x %r = transpose %a {permutation = [2, 0, 1]} return %r }"},
+    {"(%x: f64[w,m]) { %a = mul %x, %x %r = slice %a {starts = [1, 0], limits = [w-1, m], strides = [2, 1]} "
+     "return %r }"},
+    {"(%x: f64[n,m], %p: f64) { %a = mul %x, %x %q = mul %p, %p "
+     "%r = pad %a, %q {low = [1, 2], high = [0, 1], interior = [2, 0]} return %r }"},
+    {"(%x: f64[n,m], %p: f64) { %a = mul %x, %x %q = mul %p, %p "
+     "%r = pad %a, %q {low = [1, -1], high = [2, 1], interior = [0, 1]} return %r }"},
+    {"(%x: f64[n,m], %y: f64[n,2]) { %a = mul %x, %x %r = concatenate %a, %y, %a {axis = 1} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r = reverse %a {axes = [1]} return %r }"},
+
+    /* places that are data */
+    {"(%x: f64[3,m]) { %a = mul %x, %x %i = constant [2, 0, 2, -1] : i64[4,1] "
+     "%r = gather %a, %i {axes = [0], batch_count = 0, index_mode = \"error\"} return %r }"},
+    {"(%x: f64[3,m]) { %a = mul %x, %x %i = constant [2, 9, 2, -7] : i64[4,1] "
+     "%r = gather %a, %i {axes = [0], batch_count = 0, index_mode = \"fill\"} return %r }"},
+    {"(%x: f64[3,m]) { %a = mul %x, %x %i = constant [2, 9, 2, -7] : i64[4,1] "
+     "%r = gather %a, %i {axes = [0], batch_count = 0, index_mode = \"clamp\"} return %r }"},
+    {"(%x: f64[2,3]) { %a = mul %x, %x %i = constant [0, 2, 2, 1, 1, 1] : i64[2,3] "
+     "%r = take_along %a, %i {axis = 1, index_mode = \"error\"} return %r }"},
+    {"(%x: f64[m,3]) { %a = mul %x, %x %s = constant [1, 1] : i64[2] %r = dynamic_slice %a, %s {shape = [1, 2]} "
+     "return %r }"},
+    {"(%x: f64[m,3], %y: f64[1,2]) { %a = mul %x, %x %c = mul %y, %y %s = constant [9, 1] : i64[2] "
+     "%r = dynamic_update %a, %c, %s return %r }"},
+    {"(%x: f64[3,m], %u: f64[4,m]) { %a = mul %x, %x %v = mul %u, %u %i = constant [2, 0, 2, -1] : i64[4,1] "
+     "%r = scatter %a, %i, %v {axes = [0], batch_count = 0, reduction = \"add\", index_mode = \"error\"} return %r }"},
+    {"(%x: f64[3,m], %u: f64[4,m]) { %a = mul %x, %x %v = mul %u, %u %i = constant [2, 0, 2, -1] : i64[4,1] "
+     "%r = scatter %a, %i, %v {axes = [0], batch_count = 0, reduction = \"none\", index_mode = \"error\"} return %r }"},
+    {"(%x: f64[3,m], %u: f64[3,m]) { %a = mul %x, %x %v = mul %u, %u %i = constant [2, 9, 2] : i64[3,1] "
+     "%r = scatter %a, %i, %v {axes = [0], batch_count = 0, reduction = \"none\", index_mode = \"fill\"} return %r }"},
+    {"(%x: f64[3,m], %u: f64[3,m]) { %a = mul %x, %x %v = mul %u, %u %i = constant [2, 0, 2] : i64[3,1] "
+     "%r = scatter %a, %i, %v {axes = [0], batch_count = 0, reduction = \"max\", index_mode = \"error\"} return %r }"},
+    {"(%x: f64[3,m]) { %a = mul %x, %x %v = constant [2, 3, 4] : f64[3] %i = constant [2, 0, 2] : i64[3,1] "
+     "%w = broadcast %v {shape = [3, m], axes = [0]} "
+     "%r = scatter %a, %i, %w {axes = [0], batch_count = 0, reduction = \"mul\", index_mode = \"error\"} return %r }"},
+    {"(%x: f64[2,3], %u: f64[2,3]) { %a = mul %x, %x %v = mul %u, %u %i = constant [0, 2, 2, 1, 1, 1] : i64[2,3] "
+     "%r = put_along %a, %i, %v {axis = 1, reduction = \"none\", index_mode = \"error\"} return %r }"},
+    {"(%x: f64[2,3], %u: f64[2,3]) { %a = mul %x, %x %v = mul %u, %u %i = constant [0, 2, 2, 1, 1, 1] : i64[2,3] "
+     "%r = put_along %a, %i, %v {axis = 1, reduction = \"min\", index_mode = \"error\"} return %r }"},
+
+    /* along axes */
+    {"(%x: f64[n,m,2]) { %a = mul %x, %x %r = reduce_sum %a {axes = [0, 2]} return %r }"},
+    {"(%x: f64[n,m]) { %r = reduce_prod %x {axes = [1]} return %r }"},
+    {"(%x: f64[n,m,2]) { %r = reduce_prod %x {axes = [0, 2]} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r = reduce_max %a {axes = [1]} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r = reduce_min %a {axes = [0]} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r = cumulative_sum %a {axis = 1, exclusive = 0, reverse = 0} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r = cumulative_sum %a {axis = 0, exclusive = 1, reverse = 1} return %r }"},
+    {"(%x: f64[n,m]) { %r = cumulative_prod %x {axis = 1, exclusive = 0, reverse = 0} return %r }"},
+    {"(%x: f64[n,m]) { %r = cumulative_prod %x {axis = 1, exclusive = 1, reverse = 1} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r = cumulative_max %a {axis = 1, exclusive = 0, reverse = 0} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r = cumulative_min %a {axis = 0, exclusive = 0, reverse = 1} return %r }"},
+    {"(%x: f64[n,m]) { %r = softmax %x {axis = 1} return %r }"},
+    {"(%x: f64[n,m]) { %r = log_softmax %x {axis = 0} return %r }"},
+    {"(%x: f64[n,m]) { %a = mul %x, %x %r, %i = sort %a {axis = 1, descending = 1} return %r }"},
+
+    /* contractions and windows */
+    {"(%x: f64[n,m], %y: f64[m,3]) { "
+     "%r = dot %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0], element = f64} "
+     "return %r }"},
+    {"(%x: f64[2,n,m,3], %y: f64[3,2,m,n]) { "
+     "%r = dot %x, %y {lhs_batch = [1], rhs_batch = [3], lhs_contract = [3, 0], rhs_contract = [0, 1], element = f64} "
+     "return %r }"},
+    {"(%x: f64[n,2,w], %w: f64[3,2,2]) { %r = convolution %x, %w {strides = [1], low = [1], high = [0], dilation = "
+     "[1], input_dilation = [1], groups = 1} return %r }"},
+    {"(%x: f64[n,4,7], %w: f64[6,2,3]) { %r = convolution %x, %w {strides = [2], low = [1], high = [2], dilation = "
+     "[2], input_dilation = [1], groups = 2} return %r }"},
+    {"(%x: f64[2,2,5], %w: f64[2,1,2]) { %r = convolution %x, %w {strides = [3], low = [3], high = [4], dilation = "
+     "[1], input_dilation = [2], groups = 2} return %r }"},
+    {"(%x: f64[1,2,w,4], %w: f64[2,2,2,3]) { %r = convolution %x, %w {strides = [1, 2], low = [0, 1], high = [1, 1],"
+     " dilation = [2, 1], input_dilation = [1, 1], groups = 1} return %r }"},
+    {"(%x: f64[1,n,w]) { %a = mul %x, %x %r = pool_max %a {" WINDOW1(1, 0, 0, 2) "} return %r }"},
+    {"(%x: f64[1,n,w]) { %a = mul %x, %x %r = pool_sum %a {" WINDOW1(1, 1, 0, 2) "} return %r }"},
+    {"(%x: f64[1,n,8]) { %a = mul %x, %x %r = pool_sum %a {" WINDOW1(3, 1, 1, 1) "} return %r }"},
+    {"(%q: f64[2,4,n,3], %k: f64[2,2,m,3], %v: f64[2,2,m,2]) { %r = attention %q, %k, %v {scale = 0.5, causal = 0} "
+     "return %r }"},
+    {"(%q: f64[1,2,3,2], %k: f64[1,2,3,2], %v: f64[1,2,3,2], %b: f64[3,3]) { "
+     "%r = attention %q, %k, %v, %b {scale = 0.7, causal = 1} return %r }"},
+    {"(%q: f64[1,1,4,2], %k: f64[1,1,2,2], %v: f64[1,1,2,2]) { "
+     "%r = attention %q, %k, %v {scale = 0.7, causal = 1} return %r }"},
+
+    /* control flow */
+    {"(%x: f64[n], %y: f64[n]) { %c = constant true : bool %r, %s = if %c, %x, %y "
+     "region(%a: f64[n], %b: f64[n]) { %d = mul %a, %b %e = sin %d return %e, %a } "
+     "region(%a: f64[n], %b: f64[n]) { %d = exp %b return %d, %d } return %r, %s }"},
+    {"(%x: f64[n], %y: f64[n]) { %c = constant false : bool %r = if %c, %x, %y "
+     "region(%a: f64[n], %b: f64[n]) { %d = mul %a, %b return %d } "
+     "region(%a: f64[n], %b: f64[n]) { %d = exp %b return %d } return %r }"},
+    {"(%s: f64[n], %x: f64[m,n], %k: f64[n]) { "
+     "%t, %r = scan %s, %x, %k {carry_count = 1, input_count = 1, size = m, reverse = 0} "
+     "region(%a: f64[n], %b: f64[n], %c: f64[n]) { %d = mul %a, %c %e = add %d, %b %f = tanh %e return %f, %d } "
+     "return %t, %r }"},
+    {"(%s: f64, %x: f64[m], %k: f64) { %i = constant 0 : i64 "
+     "%j, %t, %u, %r = scan %i, %s, %k, %x, %k {carry_count = 3, input_count = 1, size = m, reverse = 1} "
+     "region(%i: i64, %a: f64, %z: f64, %b: f64, %c: f64) { %o = constant 1 : i64 %j = add %i, %o "
+     "%w = cast %i {element = f64, saturate = 0} %d = mul %a, %w %e = mul %d, %b %f = sin %e %g = add %f, %c "
+     "return %j, %g, %z, %e } return %t, %u, %r }"},
+    {"(%x: f64[n], %y: f64[n]) { %r, %s = call %x, %y {callee = @inner} %t = mul %r, %x return %t, %s }"},
+    {"(%x: f64[n], %y: f64[n]) { %z = mul %x, %y %r, %s = checkpoint %z, %y "
+     "region(%a: f64[n], %b: f64[n]) { %c = sin %a %d = mul %c, %b %e = exp %d return %e, %c } "
+     "%t = mul %r, %x return %t, %s }"},
+    {"(%x: f64[n], %y: f64[n]) { %r = custom %x, %y {name = \"mine\"} "
+     "region(%a: f64[n], %b: f64[n]) { %c = mul %a, %b %d = sin %c return %d } return %r }"},
+    {"(%x: f64[n]) { %r = custom %x {name = \"square\"} region(%a: f64[n]) { %b = mul %a, %a return %b } "
+     "region(%a: f64[n], %ct: f64[n], %y: f64[n]) { %b = add %a, %a %c = mul %b, %ct return %c } return %r }"},
+};
+
+/* Forward mode only. */
+static const Case forward_cases[] = {
+    {"(%x: f64[n], %k: f64[n]) { %i = constant 0 : i64 %j, %y, %r = while %i, %x, %x, %k {carry_count = 3} "
+     "region(%a: i64, %b: f64[n], %c: f64[n], %d: f64[n]) { %n = constant 3 : i64 %t = less %a, %n return %t } "
+     "region(%a: i64, %b: f64[n], %c: f64[n], %d: f64[n]) { %o = constant 1 : i64 %s = add %a, %o %m = mul %b, %d "
+     "%e = sin %m %f = mul %c, %e return %s, %e, %f } return %y, %r }"},
+};
+
+static const char inner_text[] = "graph @inner(%a: f64[n], %b: f64[n]) { %c = mul %a, %b %d = sin %c return %d, %c } ";
+
+static Module *parse(const char *text, Diag *diag)
+{
+    Module *module = module_parse("test", text, strlen(text), diag);
+    if (module == NULL)
+        fail_msg("%s\n%s: %s", text, diag->first->where, diag->first->what);
+    return module;
+}
+
+/* ---- arrays ---- */
+
+static double *doubles(const HostArray *array)
+{
+    return array->data;
+}
+
+static HostArray array_of(const Graph *graph, Value value, const int64_t *symbol, Arena *arena)
+{
+    const Type type = value_type(graph, value);
+    HostArray array = {.element = type.element, .rank = type.rank};
+    for (uint32_t i = 0; i < type.rank; i++)
+        array.dim[i] = dim_evaluate(graph->module, type.dim[i], symbol);
+    array.data = arena_alloc(arena, host_array_bytes(&array));
+    return array;
+}
+
+static void fill(HostArray *array, double low, double high, uint64_t *seed)
+{
+    for (int64_t i = 0; i < host_array_size(array); i++)
+        doubles(array)[i] = low + (high - low) * (double)(random_next(seed) >> 11) / 9007199254740992.0;
+}
+
+static HostArray *inputs_of(const Graph *graph, const int64_t *symbol, Domain in, uint64_t *seed, Arena *arena)
+{
+    HostArray *input = ARENA_NEW(arena, HostArray, graph->parameter_count + 1);
+    for (uint32_t i = 0; i < graph->parameter_count; i++) {
+        input[i] = array_of(graph, graph->parameter[i], symbol, arena);
+        fill(&input[i], in.low, in.high, seed);
+    }
+    return input;
+}
+
+static HostArray *evaluate(const Graph *graph, const HostArray *input, Arena *arena)
+{
+    Diag diag;
+    diag_init(&diag);
+    HostArray *result = ARENA_NEW(arena, HostArray, graph->result_count + 1);
+    if (graph_evaluate(graph, input, graph->parameter_count, result, arena, &diag) != STATUS_OK) {
+        StrBuf text = {0};
+        graph_print(graph, &text);
+        fail_msg("%s\n%s: %s", strbuf_text(&text), diag.first->where, diag.first->what);
+    }
+    diag_release(&diag);
+    return result;
+}
+
+static double inner_product(const HostArray *a, const HostArray *b, uint32_t count)
+{
+    double sum = 0;
+    for (uint32_t k = 0; k < count; k++)
+        for (int64_t i = 0; i < host_array_size(&a[k]); i++)
+            sum += doubles(&a[k])[i] * doubles(&b[k])[i];
+    return sum;
+}
+
+/* ---- the properties ---- */
+
+typedef struct Check {
+    const char *text; /* for messages */
+    const int64_t *symbol;
+    Domain in;
+    uint64_t seed;
+    Arena arena;
+    bool forward_only;
+} Check;
+
+static void assert_near(const Check *check, const char *what, double came, double due, double tolerance)
+{
+    const double scale = 1 + fabs(due);
+    if (!(fabs(came - due) <= tolerance * scale))
+        fail_msg("%s\n%s: %.15g, should be %.15g", check->text, what, came, due);
+}
+
+static void require(const Check *check, const Graph *graph, const Diag *diag)
+{
+    if (graph == NULL || graph_verify(graph) != STATUS_OK)
+        fail_msg("%s\n%s: %s", check->text, diag->first == NULL ? "?" : diag->first->where,
+                 diag->first == NULL ? "?" : diag->first->what);
+}
+
+/* f(x + h v) with ⟨u, ·⟩, for one direction v. */
+static double difference(Check *check, const Graph *f, const HostArray *x, const HostArray *v, const HostArray *u)
+{
+    const double h = 1e-5;
+    double side[2];
+    HostArray *moved = ARENA_NEW(&check->arena, HostArray, f->parameter_count + 1);
+    for (uint32_t s = 0; s < 2; s++) {
+        for (uint32_t k = 0; k < f->parameter_count; k++) {
+            moved[k] = x[k];
+            moved[k].data = arena_copy(&check->arena, x[k].data, host_array_bytes(&x[k]));
+            for (int64_t i = 0; i < host_array_size(&x[k]); i++)
+                doubles(&moved[k])[i] += (s == 0 ? h : -h) * doubles(&v[k])[i];
+        }
+        side[s] = inner_product(u, evaluate(f, moved, &check->arena), f->result_count);
+    }
+    return (side[0] - side[1]) / (2 * h);
+}
+
+static void check_jvp(Check *check, Graph *f, const HostArray *x, const HostArray *v, const HostArray *u, Diag *diag,
+                      double *forward)
+{
+    bool active[16];
+    HostArray both[32];
+    for (uint32_t i = 0; i < f->parameter_count; i++) {
+        active[i] = true;
+        both[i] = x[i];
+        both[f->parameter_count + i] = v[i];
+    }
+    Graph *jvp = transform_jvp(f, active);
+    require(check, jvp, diag);
+    const HostArray *result = evaluate(jvp, both, &check->arena);
+    *forward = inner_product(u, result + f->result_count, f->result_count);
+    assert_near(check, "jvp", *forward, difference(check, f, x, v, u), 1e-7);
+}
+
+/* Each element of each cotangent against a difference. */
+static void check_each_element(Check *check, const Graph *f, const HostArray *x, const HostArray *u,
+                               const HostArray *gradient)
+{
+    HostArray *unit = ARENA_NEW(&check->arena, HostArray, f->parameter_count);
+    for (uint32_t k = 0; k < f->parameter_count; k++) {
+        unit[k] = x[k];
+        unit[k].data = arena_alloc(&check->arena, host_array_bytes(&x[k]));
+    }
+    for (uint32_t k = 0; k < f->parameter_count; k++)
+        for (int64_t i = 0; i < host_array_size(&x[k]); i++) {
+            doubles(&unit[k])[i] = 1;
+            assert_near(check, "vjp", doubles(&gradient[k])[i], difference(check, f, x, unit, u), 1e-7);
+            doubles(&unit[k])[i] = 0;
+        }
+}
+
+static Graph *check_vjp(Check *check, Graph *f, const HostArray *x, const HostArray *u, Diag *diag, HostArray *gradient,
+                        bool each)
+{
+    uint32_t wrt[16];
+    HostArray both[32];
+    for (uint32_t i = 0; i < f->parameter_count; i++) {
+        wrt[i] = i;
+        both[i] = x[i];
+    }
+    for (uint32_t i = 0; i < f->result_count; i++)
+        both[f->parameter_count + i] = u[i];
+    Graph *vjp = transform_vjp(f, wrt, f->parameter_count);
+    require(check, vjp, diag);
+    const HostArray *result = evaluate(vjp, both, &check->arena);
+    memcpy(gradient, result + f->result_count, f->parameter_count * sizeof *gradient);
+    if (each)
+        check_each_element(check, f, x, u, gradient);
+    return vjp;
+}
+
+/* Properties of f at x; of its vjp too, `order` deep. */
+static void check_function(Check *check, Graph *f, uint32_t order, Diag *diag)
+{
+    HostArray gradient[16];
+    double forward;
+    const HostArray *x = inputs_of(f, check->symbol, check->in, &check->seed, &check->arena);
+    const HostArray *v = inputs_of(f, check->symbol, (Domain){-1, 1}, &check->seed, &check->arena);
+    HostArray *u = ARENA_NEW(&check->arena, HostArray, f->result_count + 1);
+    for (uint32_t i = 0; i < f->result_count; i++) {
+        u[i] = array_of(f, f->result[i], check->symbol, &check->arena);
+        fill(&u[i], -1, 1, &check->seed);
+    }
+    check_jvp(check, f, x, v, u, diag, &forward);
+    if (check->forward_only)
+        return;
+    Graph *vjp = check_vjp(check, f, x, u, diag, gradient, order == 2);
+    assert_near(check, "<u, J v> = <J' u, v>", inner_product(gradient, v, f->parameter_count), forward, 1e-9);
+    if (order > 1)
+        check_function(check, vjp, order - 1, diag);
+}
+
+static void cover(const Graph *graph, bool *covered)
+{
+    for (uint32_t n = 1; n < graph->node_count; n++) {
+        covered[graph->node[n].op] = true;
+        for (uint32_t i = 0; i < graph->node[n].region_count; i++)
+            cover(graph->node[n].region[i], covered);
+    }
+}
+
+/* The vjp with the symbols filled in gives the same bits. */
+static void check_static_twin(Check *check, Diag *diag)
+{
+    Module *module = parse(check->text, diag);
+    const Graph *f = module_find_graph(module, "f");
+    uint32_t wrt[16];
+    for (uint32_t i = 0; i < f->parameter_count; i++)
+        wrt[i] = i;
+    Module *twin = module_specialize(module, check->symbol, diag);
+    if (twin == NULL)
+        fail_msg("%s\ntwin: %s: %s", check->text, diag->first->where, diag->first->what);
+    const Graph *a = transform_vjp(f, wrt, f->parameter_count);
+    const Graph *b = transform_vjp(module_find_graph(twin, "f"), wrt, f->parameter_count);
+    require(check, a, diag);
+    require(check, b, diag);
+    const HostArray *x = inputs_of(a, check->symbol, check->in, &check->seed, &check->arena);
+    const HostArray *p = evaluate(a, x, &check->arena), *q = evaluate(b, x, &check->arena);
+    for (uint32_t i = 0; i < a->result_count; i++)
+        assert_memory_equal(p[i].data, q[i].data, host_array_bytes(&p[i]));
+    module_destroy(twin);
+    module_destroy(module);
+}
+
+static void check_text(const char *text, Domain in, bool forward_only, bool *covered)
+{
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        uint64_t random = seed;
+        int64_t symbol[3];
+        Diag diag;
+        diag_init(&diag);
+        Module *module = parse(text, &diag);
+        Graph *f = module_find_graph(module, "f");
+        for (uint32_t i = 0; i < module->symbol_count; i++)
+            symbol[i] = module->symbol[i].min +
+                        random_below(&random, (uint32_t)(module->symbol[i].max - module->symbol[i].min) + 1);
+        Check check = {.text = text, .symbol = symbol, .in = in, .seed = seed * 77, .forward_only = forward_only};
+        arena_init(&check.arena);
+        cover(f, covered);
+        check_function(&check, f, 2, &diag);
+        if (!forward_only && strstr(text, "callee") == NULL) /* specialize wants the entry first */
+            check_static_twin(&check, &diag);
+        arena_release(&check.arena);
+        module_destroy(module);
+        diag_release(&diag);
+    }
+}
+
+static void check_case(const Case *c, bool forward_only, bool *covered)
+{
+    char text[2048];
+    const Domain none = {-2, 2}, own = {c->low, c->high};
+    snprintf(text, sizeof text, SYMBOLS "%sgraph @f%s", strstr(c->body, "@inner") == NULL ? "" : inner_text, c->body);
+    check_text(text, c->low == c->high ? none : own, forward_only, covered);
+}
+
+/* A pointwise op with floating operands, from the table alone. */
+static void check_pointwise(OpKind op, bool *covered)
+{
+    char text[512];
+    const char *name = op_info[op].name;
+    if (op_info[op].operands == 1)
+        snprintf(text, sizeof text, SYMBOLS "graph @f(%%x: f64[n,m]) { %%r = %s %%x return %%r }", name);
+    else
+        snprintf(text, sizeof text, SYMBOLS "graph @f(%%x: f64[n,m], %%y: f64[n,m]) { %%r = %s %%x, %%y return %%r }",
+                 name);
+    check_text(text, domain(op), false, covered);
+}
+
+static bool is_differentiable_op(OpKind op)
+{
+    return derive_rule[op].reverse != NULL && derive_rule[op].reverse != derive_rule[OP_packed_dot].reverse;
+}
+
+static void every_derivative_is_right(void **state)
+{
+    (void)state;
+    bool covered[OP_COUNT] = {false};
+    for (OpKind op = OP_NONE + 1; op < OP_COUNT; op++)
+        if (derive_rule[op].partial != NULL && op != OP_cast)
+            check_pointwise(op, covered);
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false, covered);
+    for (uint32_t i = 0; i < sizeof forward_cases / sizeof *forward_cases; i++)
+        check_case(&forward_cases[i], true, covered);
+    for (OpKind op = OP_NONE + 1; op < OP_COUNT; op++)
+        if (is_differentiable_op(op) && !covered[op])
+            fail_msg("no case for %s", op_info[op].name);
+}
+
+/* ---- values that are known ---- */
+
+typedef struct Known {
+    const char *text;
+    uint32_t times; /* gradients taken of each other, with respect to the first parameter */
+    double input[2][8], due[8];
+    uint32_t due_count;
+} Known;
+
+#define SUM1 "{axes = [0]}"
+static const Known known[] = {
+    {"graph @f(%x: f64) { %r = mul %x, %x return %r }", 1, {{3}}, {6}, 1},
+    {"graph @f(%x: f64) { %a = mul %x, %x %r = mul %a, %x return %r }", 2, {{2}}, {12}, 1},
+    {"graph @f(%x: f64) { %a = mul %x, %x %r = mul %a, %x return %r }", 3, {{2}}, {6}, 1},
+    {"graph @f(%x: f64) { %c = constant 3 : f64 %r = pow %x, %c return %r }", 2, {{2}}, {12}, 1},
+    {"graph @f(%x: f64) { %c = constant 2 : f64 %r = pow %x, %c return %r }", 2, {{0}}, {2}, 1},
+    {"graph @f(%x: f64, %y: f64) { %a = mul %x, %x %b = mul %y, %y %c = mul %b, %y %r = add %a, %c return %r }",
+     1,
+     {{2}, {1}},
+     {4},
+     1},
+    {"graph @f(%x: f64[4]) { %r = reduce_sum %x " SUM1 " return %r }", 1, {{5, 6, 7, 8}}, {1, 1, 1, 1}, 4},
+    {"graph @f(%x: f64[3], %y: f64[3]) { "
+     "%r = dot %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [0], rhs_contract = [0], element = f64} "
+     "return %r }",
+     1,
+     {{1, 2, 3}, {4, 5, 6}},
+     {4, 5, 6},
+     3},
+    /* conventions */
+    {"graph @f(%x: f64, %y: f64) { %r = max %x, %y return %r }", 1, {{1}, {1}}, {0}, 1},
+    {"graph @f(%y: f64, %x: f64) { %r = max %x, %y return %r }", 1, {{1}, {1}}, {1}, 1},
+    {"graph @f(%y: f64, %x: f64) { %r = min %x, %y return %r }", 1, {{1}, {1}}, {1}, 1},
+    {"graph @f(%x: f64) { %r = abs %x return %r }", 1, {{0}}, {0}, 1},
+    {"graph @f(%x: f64[4]) { %r = reduce_max %x " SUM1 " return %r }", 1, {{2, 1, 2, 0}}, {0.5, 0, 0.5, 0}, 4},
+    {"graph @f(%x: f64[4]) { %r = reduce_min %x " SUM1 " return %r }", 1, {{2, 0, 2, 0}}, {0, 0.5, 0, 0.5}, 4},
+    {"graph @f(%x: f64[3]) { %r = reduce_prod %x " SUM1 " return %r }", 1, {{2, 0, 5}}, {0, 10, 0}, 3},
+    {"graph @f(%x: f64[3]) { %r = reduce_prod %x " SUM1 " return %r }", 1, {{0, 0, 5}}, {0, 0, 0}, 3},
+    {"graph @f(%x: f64[3]) { %c = cumulative_prod %x {axis = 0, exclusive = 0, reverse = 0} "
+     "%r = reduce_sum %c " SUM1 " return %r }",
+     1,
+     {{2, 0, 5}},
+     {1, 12, 0},
+     3},
+    {"graph @f(%x: f64[2]) { %a = mul %x, %x %s = reduce_sum %a " SUM1 " %r = sqrt %s return %r }",
+     1,
+     {{0, 0}},
+     {NAN, NAN},
+     2},
+    {"graph @f(%x: f64[3]) { %s, %i = sort %x {axis = 0, descending = 0} %r = reduce_max %s " SUM1 " return %r }",
+     1,
+     {{1, 3, 2}},
+     {0, 1, 0},
+     3},
+    {"graph @f(%x: f64, %y: f64) { %r = mul %y, %y return %r }", 1, {{1}, {1}}, {0}, 1},
+    {"graph @f(%x: f64) { %a = floor %x %b = round %x %c = sign %x %d = add %a, %b %r = add %c, %d return %r }",
+     1,
+     {{1.3}},
+     {0},
+     1},
+    {"graph @f(%x: f64) { %a = cast %x {element = f32, saturate = 0} %b = mul %a, %a "
+     "%r = cast %b {element = f64, saturate = 0} return %r }",
+     1,
+     {{3}},
+     {6},
+     1},
+    /* custom: 10 ct + output + 1000 primal, at 3 with cotangent 2 */
+    {"graph @f(%x: f64) { %y = custom %x {name = \"b\"} region(%a: f64) { %b = mul %a, %a return %b } "
+     "region(%a: f64, %ct: f64, %y: f64) { %ten = constant 10 : f64 %k = constant 1000 : f64 %b = mul %ten, %ct "
+     "%c = mul %k, %a %d = add %b, %y %e = add %d, %c return %e } %two = constant 2 : f64 %r = mul %y, %two return %r "
+     "}",
+     1,
+     {{3}},
+     {3029},
+     1},
+};
+
+static void check_known(const Known *k)
+{
+    const uint32_t first = 0;
+    Diag diag;
+    Arena arena;
+    diag_init(&diag);
+    arena_init(&arena);
+    Module *module = parse(k->text, &diag);
+    Graph *f = module->graph[0];
+    for (uint32_t i = 0; i < k->times; i++) {
+        Graph *g = transform_value_and_grad(f, &first, 1);
+        if (g == NULL)
+            fail_msg("%s\n%s", k->text, diag.first->what);
+        Graph *only = graph_create(module, "");
+        Value result[4], argument[2];
+        for (uint32_t p = 0; p < g->parameter_count; p++)
+            argument[p] = graph_add_parameter(only, "x", value_type(g, g->parameter[p]));
+        graph_inline(g, only, argument, result);
+        graph_add_result(only, result[g->result_count - 1], "");
+        f = only;
+    }
+    HostArray input[2];
+    for (uint32_t p = 0; p < f->parameter_count; p++) {
+        input[p] = array_of(f, f->parameter[p], NULL, &arena);
+        memcpy(input[p].data, k->input[p], host_array_bytes(&input[p]));
+    }
+    const HostArray *result = evaluate(f, input, &arena);
+    for (uint32_t i = 0; i < k->due_count; i++) {
+        const double came = doubles(result)[i];
+        if (!(came == k->due[i] || (isnan(came) && isnan(k->due[i]))))
+            fail_msg("%s\ngradient %u is %.17g, should be %.17g", k->text, i, came, k->due[i]);
+    }
+    arena_release(&arena);
+    module_destroy(module);
+    diag_release(&diag);
+}
+
+static void known_values(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < sizeof known / sizeof *known; i++)
+        check_known(&known[i]);
+}
+
+/* ---- checkpoint ---- */
+
+static bool has_clone_of(const Graph *graph, OpKind op)
+{
+    for (uint32_t n = 1; n < graph->node_count; n++)
+        if (graph->node[n].op == op && graph->node[n].clone != 0)
+            return true;
+    return false;
+}
+
+static void check_same_bits(Graph *a, Graph *b)
+{
+    uint64_t seed = 5;
+    Arena arena;
+    arena_init(&arena);
+    const HostArray *x = inputs_of(a, NULL, (Domain){-1, 1}, &seed, &arena);
+    const HostArray *p = evaluate(a, x, &arena), *q = evaluate(b, x, &arena);
+    for (uint32_t i = 0; i < a->result_count; i++)
+        assert_memory_equal(p[i].data, q[i].data, host_array_bytes(&p[i]));
+    arena_release(&arena);
+}
+
+#define BLOCK(x, y, w)                                                                                                 \
+    "%" #y " = checkpoint %" #x ", %w region(%a: f64[5], %b: f64[5]) { %c = mul %a, %b %d = tanh %c %e = exp %d "      \
+    "%f = mul %e, %a %g = add %f, %d return %g } "
+#define PLAIN(i, x, y)                                                                                                 \
+    "%c" #i " = mul %" #x ", %w %d" #i " = tanh %c" #i " %e" #i " = exp %d" #i " %f" #i " = mul %e" #i ", %" #x        \
+    " %" #y " = add %f" #i ", %d" #i " "
+
+/* The same bits as without; the inside is there a second time, under a clone number. */
+static void checkpoint_computes_again(void **state)
+{
+    (void)state;
+    static const char with[] = "graph @f(%x: f64[5], %w: f64[5]) { " BLOCK(x, y, w)
+        BLOCK(y, z, w) "%q = mul %z, %x %r = reduce_sum %q {axes = [0]} return %r }";
+    static const char without[] = "graph @f(%x: f64[5], %w: f64[5]) { " PLAIN(1, x, y)
+        PLAIN(2, y, z) "%q = mul %z, %x %r = reduce_sum %q {axes = [0]} return %r }";
+    const uint32_t wrt[2] = {0, 1};
+    Diag diag;
+    diag_init(&diag);
+    Module *a = parse(with, &diag), *b = parse(without, &diag);
+    Graph *p = transform_value_and_grad(a->graph[0], wrt, 2), *q = transform_value_and_grad(b->graph[0], wrt, 2);
+    assert_non_null(p);
+    assert_non_null(q);
+    assert_true(has_clone_of(p, OP_tanh));
+    assert_true(has_clone_of(p, OP_exp));
+    assert_false(has_clone_of(q, OP_tanh));
+    check_same_bits(p, q);
+    module_destroy(a);
+    module_destroy(b);
+    diag_release(&diag);
+}
+
+/* ---- failures ---- */
+
+static void check_refusal(const char *text, const uint32_t *wrt, uint32_t count, Status status, const char *due)
+{
+    Diag diag;
+    diag_init(&diag);
+    Module *module = parse(text, &diag);
+    assert_null(transform_value_and_grad(module->graph[0], wrt, count));
+    assert_int_equal(module->status, status);
+    if (strstr(diag.first->what, due) == NULL)
+        fail_msg("due: %s\ncame: %s", due, diag.first->what);
+    module_destroy(module);
+    diag_release(&diag);
+}
+
+static void failures_say_why(void **state)
+{
+    (void)state;
+    static const char square[] = "graph @f(%x: f64[2], %i: i64) { %y = mul %x, %x return %y }";
+    static const char loop[] =
+        "graph @f(%x: f64) { %i = constant 0 : i64 %j, %y = while %i, %x {carry_count = 2} "
+        "region(%a: i64, %b: f64) { %n = constant 3 : i64 %t = less %a, %n return %t } "
+        "region(%a: i64, %b: f64) { %o = constant 1 : i64 %s = add %a, %o %m = mul %b, %b return %s, %m } return %y }";
+    check_refusal(square, (uint32_t[]){0}, 0, STATUS_INVALID, "argnums");
+    check_refusal(square, (uint32_t[]){7}, 1, STATUS_INVALID, "no parameter 7");
+    check_refusal(square, (uint32_t[]){0, 0}, 2, STATUS_INVALID, "twice");
+    check_refusal(square, (uint32_t[]){1}, 1, STATUS_INVALID, "i64");
+    check_refusal(square, (uint32_t[]){0}, 1, STATUS_INVALID, "f64[2], should be a floating scalar");
+    check_refusal(loop, (uint32_t[]){0}, 1, STATUS_UNSUPPORTED, "while: ");
+}
+
+/* ---- depth ---- */
+
+static void long_chains_are_linear(void **state)
+{
+    (void)state;
+    enum { LENGTH = 100000 };
+    const uint32_t wrt = 0;
+    Diag diag;
+    diag_init(&diag);
+    Module *module = module_create(&diag);
+    Graph *graph = graph_create(module, "f");
+    Builder b = {.graph = graph};
+    Value x = graph_add_parameter(graph, "x", type_scalar(ELEMENT_f64));
+    for (uint32_t i = 0; i < LENGTH; i++)
+        x = build_unary(&b, OP_sin, x);
+    graph_add_result(graph, x, "");
+    const Graph *gradient = transform_value_and_grad(graph, &wrt, 1);
+    assert_non_null(gradient);
+    assert_true(gradient->node_count < 4 * LENGTH);
+    module_destroy(module);
+    diag_release(&diag);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_values),
+        cmocka_unit_test(every_derivative_is_right),
+        cmocka_unit_test(checkpoint_computes_again),
+        cmocka_unit_test(failures_say_why),
+        cmocka_unit_test(long_chains_are_linear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
