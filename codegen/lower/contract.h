@@ -38,8 +38,9 @@ typedef struct Tile {
     Reg depth;
     Reg out;
     uint32_t out_stride;
-    bool accumulate; /* start from what out holds */
-    TakeSum *take;   /* when not NULL: gets the sums, and nothing is stored */
+    int64_t left_ahead; /* bytes: how far ahead the left operand is prefetched, once a step; 0: not */
+    bool accumulate;    /* start from what out holds */
+    TakeSum *take;      /* when not NULL: gets the sums, and nothing is stored */
     void *take_data;
     Reg first_row; /* number of the tile's first row, passed on to take; i64 */
     Reg out_scale; /* when not none: pointer to a factor a row, that the start is multiplied by (accumulate only) */

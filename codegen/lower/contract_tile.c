@@ -85,6 +85,10 @@ static void step(const LowerContext *context, Expression *expression, LoopFuncti
     const uint32_t wide = tile->vectors * tile->panels;
     Reg right[MAX_TILE_VECTORS];
     const Reg from = loop_mul(f, k, tile->right_depth), at = loop_mul(f, k, tile->left_depth);
+    if (tile->left_ahead != 0)
+        loop_prefetch(f, tile->left,
+                      loop_add(f, loop_mul(f, at, loop_index(f, element_info[tile->left_element].bytes)),
+                               loop_index(f, tile->left_ahead)));
     for (uint32_t v = 0; v < wide; v++)
         right[v] = load(expression, f, tile, tile->right_element, sums->panel[v / tile->vectors],
                         loop_add(f, from, loop_index(f, v % tile->vectors * tile->lanes)), tile->lanes);

@@ -20,8 +20,9 @@ enum {
     MAX_WIDTH = 64,
     ITEM_WORK = 1 << 18, /* multiply-adds wanted in an item */
     MAX_ITEM_BLOCKS = 16,
-    WANTED_ITEMS = 8,   /* so that several threads find work */
-    LEAST_CHANNELS = 48 /* of a block that is split for that */
+    WEIGHTS_AHEAD = 1536, /* bytes */
+    WANTED_ITEMS = 8,     /* so that several threads find work */
+    LEAST_CHANNELS = 48   /* of a block that is split for that */
 };
 
 uint32_t convolution_panel_width(const Target *target)
@@ -632,6 +633,7 @@ static Tile make_tile(const Main *m)
     tile.left_row = dim_register(m->expression, p->weights_row);
     tile.left_depth = dim_register(m->expression, p->weights_depth);
     tile.right_depth = loop_index(m->f, p->columns);
+    tile.left_ahead = p->packed ? WEIGHTS_AHEAD : 0;
     tile.right_panel = loop_index(m->f, 0);
     if (dim_is_constant(c->group_outputs))
         tile.rest = (uint32_t)(c->group_outputs.constant % p->width);
