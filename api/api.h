@@ -244,4 +244,16 @@ adze_status trace_failed(adze_context *context, const Trace *trace, const char *
 adze_status trace_apply(adze_context *context, Trace *trace, const Graph *graph, ArrayNode *const *argument,
                         ArrayNode *const *more, size_t more_count, NodeList *results);
 
+/* ---------------------------------------------------------------- transforms ---- */
+
+/* Results: the function's (when values), then the gradients of the first with respect to argnum (checked). */
+adze_status derive_gradient(adze_context *context, adze_closure *closure, ArrayNode *const *in, size_t count,
+                            const uint32_t *argnum, size_t argnum_count, bool values, NodeList *results);
+/* Results: the function's, then a cotangent for each primal. *result_count: of the function. */
+adze_status derive_vjp(adze_context *context, adze_closure *closure, ArrayNode *const *primal, size_t primal_count,
+                       ArrayNode *const *cotangent, size_t cotangent_count, NodeList *results, size_t *result_count);
+/* Results: the function's, then a tangent for each. */
+adze_status derive_jvp(adze_context *context, adze_closure *closure, ArrayNode *const *primal,
+                       ArrayNode *const *tangent, size_t primal_count, NodeList *results, size_t *result_count);
+
 #endif
