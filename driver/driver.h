@@ -50,11 +50,13 @@ Status option_integer(const Options *options, OptionKind option, int64_t min, in
                       int64_t *value, Diag *diag);
 
 /* ---- model.c ---- */
-/* Reads a model of any source format; free with module_destroy. Applies --dim and --bind. */
+/* Reads a model of any source format; free with module_destroy. Applies --dim, --bind, --wrt and --grad. */
 Status model_import(const Options *options, Module **module, Diag *diag);
 /* Runs --passes (or the default ones) for the target, with the dumps and timings asked for. */
 Status model_optimize(const Options *options, const Target *target, const char *dump_after, const char *stop_after,
                       Module *module, Diag *diag);
+/* --wrt and --grad (differentiate.c). */
+Status model_differentiate(const Options *options, Module *module, Diag *diag);
 Status model_target(const Options *options, Target *target, Diag *diag);
 
 #endif

@@ -117,7 +117,7 @@ static Status worst_status(const Diag *diag)
     return diag->first == NULL ? STATUS_FAILED : status;
 }
 
-Status model_import(const Options *options, Module **module, Diag *diag)
+static Status import_file(const Options *options, Module **module, Diag *diag)
 {
     FileKind kind;
     TRY(file_kind(options->file, &kind, diag));
@@ -139,6 +139,12 @@ Status model_import(const Options *options, Module **module, Diag *diag)
     }
     arena_release(&arena);
     return status;
+}
+
+Status model_import(const Options *options, Module **module, Diag *diag)
+{
+    TRY(import_file(options, module, diag));
+    return model_differentiate(options, *module, diag);
 }
 
 Status model_target(const Options *options, Target *target, Diag *diag)
