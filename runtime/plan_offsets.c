@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Offsets of buffers in one arena, from when each is alive. Buffers are placed one after the other into the tightest
- * gap between those already placed that are alive in a common step. The order decides how well that goes: largest
- * first; when the arena is then above the bound, the buffer that sticks out at the top goes to the front and all are
- * placed again, and so on. The best of a number of rounds that depends on the count alone is kept. */
+ * gap between those already placed that are alive in a common step. The order decides how well that goes. Several are
+ * tried: largest first, most bytes times steps first, longest alive first; each time, while the arena is above the
+ * bound, the buffer that sticks out at the top goes to the front and all are placed again. After that, pairs change
+ * places in the best order so far. The number of rounds depends on the count alone. */
 #include "runtime/runtime.h"
 
 #include <string.h>
@@ -13,10 +14,13 @@ typedef struct Planner {
     int64_t *trial;   /* offsets of this round */
     uint32_t *order;  /* buffers in the order they are placed */
     uint32_t *placed; /* buffers placed, by offset */
+    uint32_t *kept;   /* the best order so far */
     uint32_t count, placed_count;
+    int64_t *offset; /* the best so far */
+    int64_t least, best;
 } Planner;
 
-enum { PLAN_BUFFER_SCRATCH = sizeof(int64_t) + 2 * sizeof(uint32_t) };
+enum { PLAN_BUFFER_SCRATCH = sizeof(int64_t) + 4 * sizeof(uint32_t) }; /* a multiple of 8 */
 
 ADZE_RUNTIME size_t adze_plan_scratch_bytes(uint32_t count)
 {
@@ -32,6 +36,30 @@ static bool larger_first(const Planner *planner, uint32_t a, uint32_t b)
     if (planner->bytes[a] != planner->bytes[b])
         return planner->bytes[a] > planner->bytes[b];
     return a < b;
+}
+
+static uint64_t steps_alive(const AdzeBuffer *buffer)
+{
+    return (uint64_t)buffer->last - buffer->first + 1;
+}
+
+/* Bytes times steps; the product of bytes and steps stays below 2^95, so 32 bits of the bytes may go. */
+static uint64_t area(const Planner *planner, uint32_t index)
+{
+    const uint64_t bytes = (uint64_t)planner->bytes[index];
+    return steps_alive(&planner->buffer[index]) * (bytes < UINT32_MAX ? bytes : UINT32_MAX);
+}
+
+static bool wider_first(const Planner *planner, uint32_t a, uint32_t b)
+{
+    const uint64_t of_a = area(planner, a), of_b = area(planner, b);
+    return of_a != of_b ? of_a > of_b : a < b;
+}
+
+static bool longer_first(const Planner *planner, uint32_t a, uint32_t b)
+{
+    const uint64_t of_a = steps_alive(&planner->buffer[a]), of_b = steps_alive(&planner->buffer[b]);
+    return of_a != of_b ? of_a > of_b : larger_first(planner, a, b);
 }
 
 static bool earlier_first(const Planner *planner, uint32_t a, uint32_t b)
@@ -162,28 +190,69 @@ static void move_to_front(Planner *planner, uint32_t place)
 static uint32_t round_count(uint32_t count)
 {
     const uint64_t steps = (uint64_t)count * count + 1, rounds = (UINT64_C(1) << 24) / steps;
-    return rounds > 64 ? 64 : (uint32_t)rounds + 1;
+    return rounds > 128 ? 128 : (uint32_t)rounds + 1;
+}
+
+/* Places all in order; whether that is the best so far, which is kept then. */
+static bool try_order(Planner *planner, uint32_t *top)
+{
+    const int64_t total = place_all(planner, planner->best, top);
+    if (total >= planner->best)
+        return false;
+    planner->best = total;
+    memcpy(planner->offset, planner->trial, planner->count * sizeof *planner->offset);
+    memcpy(planner->kept, planner->order, planner->count * sizeof *planner->kept);
+    return true;
+}
+
+static void improve_by_top(Planner *planner, OrderLess *first, uint32_t rounds)
+{
+    uint32_t top = 0;
+    sort_buffers(planner, first, planner->order);
+    for (uint32_t i = 0; i < rounds && planner->best > planner->least; i++) {
+        (void)try_order(planner, &top);
+        move_to_front(planner, top);
+    }
+}
+
+static void swap_places(Planner *planner, uint32_t a, uint32_t b)
+{
+    const uint32_t index = planner->order[a];
+    planner->order[a] = planner->order[b];
+    planner->order[b] = index;
+}
+
+static void improve_by_swaps(Planner *planner, uint32_t rounds)
+{
+    uint64_t random = 1;
+    uint32_t top;
+    memcpy(planner->order, planner->kept, planner->count * sizeof *planner->order);
+    for (uint32_t i = 0; i < rounds && planner->best > planner->least; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        const uint32_t a = (uint32_t)(random >> 32) % planner->count, b = (uint32_t)(random >> 16) % planner->count;
+        swap_places(planner, a, b);
+        if (!try_order(planner, &top))
+            swap_places(planner, a, b);
+    }
 }
 
 ADZE_RUNTIME int64_t adze_plan_offsets(const AdzeBuffer *buffer, uint32_t count, const int64_t *bytes, int64_t *offset,
                                        void *scratch, int64_t *bound)
 {
-    Planner planner = {.buffer = buffer, .bytes = bytes, .count = count, .trial = scratch};
+    Planner planner = {
+        .buffer = buffer, .bytes = bytes, .count = count, .trial = scratch, .offset = offset, .best = INT64_MAX};
     planner.order = (uint32_t *)(planner.trial + count);
     planner.placed = planner.order + count;
-    const int64_t least = most_alive(&planner);
+    planner.kept = planner.placed + count;
+    planner.least = most_alive(&planner);
     if (bound)
-        *bound = least;
-    sort_buffers(&planner, larger_first, planner.order);
-    int64_t best = INT64_MAX;
-    for (uint32_t i = 0, top = 0; i < round_count(count) && best > least; i++) {
-        const int64_t total = place_all(&planner, best, &top);
-        if (total < best) {
-            best = total;
-            if (count > 0)
-                memcpy(offset, planner.trial, count * sizeof *offset);
-        }
-        move_to_front(&planner, top);
-    }
-    return best;
+        *bound = planner.least;
+    if (count == 0)
+        return 0;
+    const uint32_t share = round_count(count) / 4;
+    improve_by_top(&planner, larger_first, share + 1);
+    improve_by_top(&planner, wider_first, share);
+    improve_by_top(&planner, longer_first, share);
+    improve_by_swaps(&planner, share);
+    return planner.best;
 }

@@ -26,13 +26,13 @@
 static atomic_bool counting;
 static atomic_int count;
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 static void note(void)
 {
     if (atomic_load(&counting))
         atomic_fetch_add(&count, 1);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define EXPORTED __attribute__((visibility("default")))
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t number, size_t bytes);

@@ -503,18 +503,18 @@ static void dimensions_can_be_bound(void **state)
 static void inputs_can_be_bound(void **state)
 {
     Draft *draft = *state;
-    int64_t shape[] = {2, 6};
-    InputBinding binding = {"due", {.element = ELEMENT_i64, .rank = 1, .dim = {2}, .data = shape}};
+    int64_t shape[] = {5, 3, 4};
+    InputBinding binding = {"due", {.element = ELEMENT_i64, .rank = 1, .dim = {3}, .data = shape}};
     const ImportOptions options = {.binding = &binding, .binding_count = 1};
     add_input(draft, "x", FLOAT, "3,4");
-    add_input(draft, "due", INT64, "2");
-    add_node(draft, "Reshape", "x,due", "y");
+    add_input(draft, "due", INT64, "3");
+    add_node(draft, "Expand", "x,due", "y");
     add_output(draft, "y");
     assert_null(import_with(draft, NULL));
     assert_int_equal(outcome(draft), STATUS_UNSUPPORTED);
     assert_true(says(draft, "depends on the value of input 'due'"));
     Module *module = import_with(draft, &options);
-    assert_type(module, 0, "f32[2,6]");
+    assert_type(module, 0, "f32[5,3,4]");
     assert_int_equal(module->graph[0]->parameter_count, 1);
     module_destroy(module);
     binding.value.element = ELEMENT_f32;
