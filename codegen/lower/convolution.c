@@ -701,6 +701,8 @@ Status lower_convolution(const LowerContext *context, const Graph *region, Lower
                      .temporary = dim_constant(0)};
     Plan p = {.c = &c};
     TRY(read_node(&c));
+    if (is_channel_convolution(&c))
+        return lower_channel_convolution(&c);
     if (is_direct_convolution(&c))
         return lower_direct_convolution(&c);
     TRY(plan_weights(&p));

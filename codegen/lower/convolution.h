@@ -62,5 +62,8 @@ Dim convolution_reserve(Convolution *c, Dim count, uint32_t bytes);
 /* Few output channels a group: straight from the input (convolution_direct.c). */
 bool is_direct_convolution(const Convolution *c);
 Status lower_direct_convolution(Convolution *c);
+/* One input channel and few output channels a group, small images: from a padded copy (convolution_channels.c). */
+bool is_channel_convolution(const Convolution *c);
+Status lower_channel_convolution(Convolution *c);
 
 #endif
