@@ -149,7 +149,8 @@ static double part_at(const HostArray *array, int64_t at)
 {
     if (array->element == ELEMENT_c64)
         return ((const float *)array->data)[at];
-    return element_to_double(array->element, (const char *)array->data + (size_t)at * element_info[array->element].bytes);
+    return element_to_double(array->element,
+                             (const char *)array->data + (size_t)at * element_info[array->element].bytes);
 }
 
 /* How many numbers an array holds: two an element where they are complex. */
@@ -177,8 +178,8 @@ const char *arrays_differ(const HostArray *found, const HostArray *due, char tex
     if (parts == 0 || memcmp(found->data, due->data, host_array_bytes(due)) == 0)
         return NULL;
     for (int64_t i = 0; i < parts; i++) {
-        const bool same = memcmp((const char *)found->data + (size_t)i * bytes, (const char *)due->data + (size_t)i * bytes,
-                                 bytes) == 0;
+        const bool same = memcmp((const char *)found->data + (size_t)i * bytes,
+                                 (const char *)due->data + (size_t)i * bytes, bytes) == 0;
         if (!same && !(may_be_nan(due->element) && isnan(part_at(found, i)) && isnan(part_at(due, i))))
             return say_difference(found, due, i, text);
     }

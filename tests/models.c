@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The models. Those with weights are built here, since weights are constants; the others are text in tests/data/models. */
+ * The models. Those with weights are built here, since weights are constants; the others are text in tests/data/models.
+ */
 #include "tests/models.h"
 
 #include <math.h>
@@ -137,8 +138,7 @@ static Module *make_transformer(const char *name, Diag *diag)
 static Value convolve(Maker *m, Value x, int64_t in, int64_t out, int64_t window, int64_t stride, int64_t groups)
 {
     const Dim padding[] = {number(window / 2), number(window / 2)};
-    const WindowSpec spec = {
-        .strides = (int64_t[]){stride, stride}, .low = padding, .high = padding, .groups = groups};
+    const WindowSpec spec = {.strides = (int64_t[]){stride, stride}, .low = padding, .high = padding, .groups = groups};
     const Value w = WEIGHTS(m, in / groups * window * window, out, in / groups, window, window);
     return build_convolution(&m->b, x, w, &spec);
 }
@@ -189,9 +189,8 @@ static Value rotate(Maker *m, Value x, Value position, int64_t size)
     const Value c = build_unary(b, OP_cos, angle), s = build_unary(b, OP_sin, angle);
     const Value low = build_slice_axis(b, x, 3, number(0), number(size / 2));
     const Value high = build_slice_axis(b, x, 3, number(size / 2), number(size));
-    const Value turned[] = {
-        build_binary(b, OP_sub, build_binary(b, OP_mul, low, c), build_binary(b, OP_mul, high, s)),
-        build_binary(b, OP_add, build_binary(b, OP_mul, low, s), build_binary(b, OP_mul, high, c))};
+    const Value turned[] = {build_binary(b, OP_sub, build_binary(b, OP_mul, low, c), build_binary(b, OP_mul, high, s)),
+                            build_binary(b, OP_add, build_binary(b, OP_mul, low, s), build_binary(b, OP_mul, high, c))};
     return build_concatenate(b, turned, 2, 3);
 }
 
@@ -217,7 +216,8 @@ static Module *make_decoder(const char *name, Diag *diag)
     const Value key = build_concatenate(b, (Value[]){past_key, rotate(&m, part[1], position, HEAD)}, 2, 2);
     const Value value = build_concatenate(b, (Value[]){past_value, part[2]}, 2, 2);
     const Value seen = attention(&m, (Value[]){part[0], key, value}, 3, 0.31, true);
-    const Value next = build_binary(b, OP_add, x, dense(&m, join_heads(&m, seen, batch, number(1), WIDTH), WIDTH, WIDTH));
+    const Value next =
+        build_binary(b, OP_add, x, dense(&m, join_heads(&m, seen, batch, number(1), WIDTH), WIDTH, WIDTH));
     const Value logits = dense(&m, build_unary(b, OP_silu, layer_norm(&m, next, WIDTH)), WIDTH, WORDS);
     graph_add_result(b->graph, logits, "logits");
     graph_add_result(b->graph, build_arg_reduce(b, OP_argmax, logits, 2, false), "token");

@@ -116,8 +116,7 @@ Module *module_specialize(Module *from, const int64_t *symbol, Diag *diag)
     for (uint32_t i = 0; c.to != NULL && c.replacement != NULL && i < from->symbol_count; i++) {
         const Symbol *s = &from->symbol[i];
         const bool stays = s->kind == SYMBOL_VALUE;
-        c.replacement[i] =
-            stays ? dim_symbol(from, s->name, s->min, s->max, s->kind) : dim_constant(symbol[i]);
+        c.replacement[i] = stays ? dim_symbol(from, s->name, s->min, s->max, s->kind) : dim_constant(symbol[i]);
         if (stays)
             (void)dim_symbol(c.to, s->name, s->min, s->max, s->kind);
     }

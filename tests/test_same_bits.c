@@ -63,9 +63,8 @@ static Module *make_listed(const Subject *subject, Diag *diag)
 /* Every second one has symbols; all kinds of steps, control flow among them. */
 static Module *make_random(const Subject *subject, Diag *diag)
 {
-    const RandomOptions options = {.is_complete = true,
-                                   .is_symbolic = subject->seed % 2 == 0,
-                                   .max_nodes = 6 + subject->seed % 9};
+    const RandomOptions options = {
+        .is_complete = true, .is_symbolic = subject->seed % 2 == 0, .max_nodes = 6 + subject->seed % 9};
     return random_module(subject->seed, &options, diag);
 }
 
