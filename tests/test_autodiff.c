@@ -287,8 +287,8 @@ static double difference(Check *check, const Graph *f, const HostArray *x, const
     return (side[0] - side[1]) / (2 * h);
 }
 
-static void check_jvp(Check *check, Graph *f, const HostArray *x, const HostArray *v, const HostArray *u, Diag *diag,
-                      double *forward)
+static Graph *check_jvp(Check *check, Graph *f, const HostArray *x, const HostArray *v, const HostArray *u, Diag *diag,
+                        double *forward)
 {
     bool active[16];
     HostArray both[32];
@@ -302,6 +302,7 @@ static void check_jvp(Check *check, Graph *f, const HostArray *x, const HostArra
     const HostArray *result = evaluate(jvp, both, &check->arena);
     *forward = inner_product(u, result + f->result_count, f->result_count);
     assert_near(check, "jvp", *forward, difference(check, f, x, v, u), 1e-7);
+    return jvp;
 }
 
 /* Each element of each cotangent against a difference. */
@@ -353,13 +354,15 @@ static void check_function(Check *check, Graph *f, uint32_t order, Diag *diag)
         u[i] = array_of(f, f->result[i], check->symbol, &check->arena);
         fill(&u[i], -1, 1, &check->seed);
     }
-    check_jvp(check, f, x, v, u, diag, &forward);
+    Graph *jvp = check_jvp(check, f, x, v, u, diag, &forward);
     if (check->forward_only)
         return;
     Graph *vjp = check_vjp(check, f, x, u, diag, gradient, order == 2);
     assert_near(check, "<u, J v> = <J' u, v>", inner_product(gradient, v, f->parameter_count), forward, 1e-9);
-    if (order > 1)
+    if (order > 1) {
         check_function(check, vjp, order - 1, diag);
+        check_function(check, jvp, order - 1, diag);
+    }
 }
 
 static void cover(const Graph *graph, bool *covered)
@@ -418,12 +421,45 @@ static void check_text(const char *text, Domain in, bool forward_only, bool *cov
     }
 }
 
+/* The same function of f16: element types fit all through, and it runs. */
+static void check_narrow(const char *text)
+{
+    char narrow[2048];
+    uint32_t wrt[16];
+    const int64_t symbol[3] = {2, 3, 5};
+    Diag diag;
+    Check check = {.text = narrow};
+    arena_init(&check.arena);
+    diag_init(&diag);
+    snprintf(narrow, sizeof narrow, "%s", text);
+    for (char *at = narrow; (at = strstr(at, "f64")) != NULL;)
+        memcpy(at, "f16", 3);
+    Module *module = parse(narrow, &diag);
+    Graph *f = module_find_graph(module, "f");
+    for (uint32_t i = 0; i < f->parameter_count; i++)
+        wrt[i] = i;
+    const Graph *vjp = transform_vjp(f, wrt, f->parameter_count);
+    require(&check, vjp, &diag);
+    HostArray input[32];
+    for (uint32_t i = 0; i < vjp->parameter_count; i++) {
+        input[i] = array_of(vjp, vjp->parameter[i], symbol, &check.arena);
+        for (int64_t k = 0; k < host_array_size(&input[i]); k++)
+            ((uint16_t *)input[i].data)[k] = 0x3800; /* a half */
+    }
+    evaluate(vjp, input, &check.arena);
+    arena_release(&check.arena);
+    module_destroy(module);
+    diag_release(&diag);
+}
+
 static void check_case(const Case *c, bool forward_only, bool *covered)
 {
     char text[2048];
     const Domain none = {-2, 2}, own = {c->low, c->high};
     snprintf(text, sizeof text, SYMBOLS "%sgraph @f%s", strstr(c->body, "@inner") == NULL ? "" : inner_text, c->body);
     check_text(text, c->low == c->high ? none : own, forward_only, covered);
+    if (!forward_only)
+        check_narrow(text);
 }
 
 /* A pointwise op with floating operands, from the table alone. */
@@ -437,6 +473,7 @@ static void check_pointwise(OpKind op, bool *covered)
         snprintf(text, sizeof text, SYMBOLS "graph @f(%%x: f64[n,m], %%y: f64[n,m]) { %%r = %s %%x, %%y return %%r }",
                  name);
     check_text(text, domain(op), false, covered);
+    check_narrow(text);
 }
 
 static bool is_differentiable_op(OpKind op)
