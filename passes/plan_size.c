@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * How much storage a value needs. Sizes over symbols that inputs bind stay expressions; symbols that data bind are
  * replaced by the ends of their ranges: an expression in which such a symbol appears linearly is largest at one of
- * them. */
+ * them, and one that grows with all of them at their upper ends. */
 #include "passes/plan.h"
 
-enum { MAX_DATA_SYMBOLS = 4, MAX_DIM_DEPTH = 64 };
+enum { MAX_DATA_SYMBOLS = 16, MAX_CORNER_SYMBOLS = 4, MAX_DIM_DEPTH = 64 };
 
 typedef struct DataSymbols { /* those of an expression */
     uint32_t symbol[MAX_DATA_SYMBOLS];
@@ -39,11 +39,29 @@ static void find_symbols(Module *module, Dim dim, uint32_t depth, DataSymbols *f
             find_symbols(module, view.part[i], depth + 1, found);
 }
 
-static Status check_bounded(Module *module, const DataSymbols *found)
+/* Whether the expression never falls when a symbol rises: it has no differences and no remainders. */
+static bool grows(Module *module, Dim dim, uint32_t depth)
 {
-    if (found->too_many)
+    const DimView view = dim_view(module, dim);
+    if (view.form == DIM_NUMBER)
+        return view.number >= 0;
+    if (view.form == DIM_SYMBOL)
+        return module->symbol[view.symbol].min >= 0;
+    if (view.form == DIM_MOD || depth == MAX_DIM_DEPTH)
+        return false;
+    if (view.form == DIM_FLOOR_DIV && !(dim_is_constant(view.part[1]) && view.part[1].constant > 0))
+        return false;
+    for (uint32_t i = 0; i < view.part_count; i++)
+        if (!grows(module, view.part[i], depth + 1))
+            return false;
+    return true;
+}
+
+static Status check_bounded(Module *module, const DataSymbols *found, bool needs_corners)
+{
+    if (found->too_many || (needs_corners && found->count > MAX_CORNER_SYMBOLS))
         return diag_fail(module->diag, STATUS_UNSUPPORTED, "plan",
-                         "a size depends on more than %d symbols that data bind", MAX_DATA_SYMBOLS);
+                         "a size depends on more than %d symbols that data bind", MAX_CORNER_SYMBOLS);
     for (uint32_t i = 0; i < found->count; i++) {
         const Symbol *symbol = &module->symbol[found->symbol[i]];
         if (symbol->max != INT64_MAX)
@@ -56,8 +74,8 @@ static Status check_bounded(Module *module, const DataSymbols *found)
     return STATUS_OK;
 }
 
-/* The largest value over all corners of the data symbols' ranges. */
-static Status largest(Module *module, Dim dim, const DataSymbols *found, Dim *result)
+/* The largest value over the first corners of the data symbols' ranges: number 0 is where all are largest. */
+static Status largest(Module *module, Dim dim, const DataSymbols *found, uint32_t corners, Dim *result)
 {
     Arena scratch;
     arena_init(&scratch);
@@ -68,7 +86,7 @@ static Status largest(Module *module, Dim dim, const DataSymbols *found, Dim *re
         const Symbol *symbol = &module->symbol[i];
         replacement[i] = dim_symbol(module, symbol->name, symbol->min, symbol->max, symbol->kind);
     }
-    for (uint32_t corner = 0; corner < 1u << found->count; corner++) {
+    for (uint32_t corner = 0; corner < corners; corner++) {
         for (uint32_t i = 0; i < found->count; i++) {
             const Symbol *symbol = &module->symbol[found->symbol[i]];
             replacement[found->symbol[i]] = dim_constant(corner >> i & 1 ? symbol->min : symbol->max);
@@ -89,6 +107,7 @@ Status plan_storage_bytes(Module *module, Type type, Dim *bytes)
     find_symbols(module, *bytes, 0, &found);
     if (found.count == 0 && !found.too_many)
         return STATUS_OK;
-    TRY(check_bounded(module, &found));
-    return largest(module, *bytes, &found, bytes);
+    const bool needs_corners = !grows(module, *bytes, 0);
+    TRY(check_bounded(module, &found, needs_corners));
+    return largest(module, *bytes, &found, needs_corners ? 1u << found.count : 1, bytes);
 }
