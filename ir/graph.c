@@ -83,6 +83,7 @@ bool attr_equal(const Attr *a, const Attr *b)
     case FORM_INTEGER:
         return a->integer == b->integer;
     case FORM_REAL:
+        /* Bits: NaN equals itself, -0 isn't 0. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
         return memcmp(&a->real, &b->real, sizeof a->real) == 0;
     case FORM_INTEGERS:
         return a->count == b->count &&

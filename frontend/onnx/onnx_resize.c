@@ -154,7 +154,7 @@ static Taps make_taps(Site *s, const Resize *resize, const ResizeAxis *axis, Val
     const bool is_cubic = is_mode(resize->mode, "cubic");
     const double shrink = resize->antialias && axis->scale > 0 && axis->scale < 1 ? axis->scale : 1;
     const double first = floor((is_cubic ? -2 : -1) / shrink) + 1;
-    Taps taps = {.count = first > -MAX_TAPS / 2 ? (uint32_t)(2 - 2 * first) : 0};
+    Taps taps = {.count = first > -0.5 * MAX_TAPS ? (uint32_t)(2 - 2 * first) : 0};
     if (taps.count == 0 || (resize->antialias && axis->scale == 0)) {
         site_unsupported(s, "antialias with a scale that is tiny, or not fixed");
         return taps;
