@@ -482,5 +482,6 @@ Status lower_contract(const LowerContext *context, const Graph *region, LoweredG
     TRY(plan(&c));
     TRY(lower_main(&c));
     lowered->temporary_bytes = c.temporary;
+    lowered->in_place = epilogue_in_place(&c.epilogue);
     return c.module->status;
 }

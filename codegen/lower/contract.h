@@ -88,6 +88,10 @@ typedef struct Epilogue {
 /* Checks that it is one that can be made. */
 Status epilogue_init(Epilogue *epilogue, const LowerContext *context, const Graph *region, Value hub);
 
+/* Operands (bits) whose place the only result may take: read by the epilogue alone, each element where it is written.
+ * For kernels that compute every element once. */
+uint64_t epilogue_in_place(const Epilogue *epilogue);
+
 /* A place in the hub's result, seen in any shape of as many elements (point.dim isn't NULL). Lanes run along lane_axis;
  * where that axis is split later, lanes are known to stay in one row when the index of lane 0 is a multiple of the
  * lanes

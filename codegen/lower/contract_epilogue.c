@@ -3,6 +3,9 @@
  * followed from it: pointwise nodes and reshapes stay at their operand's place, transposes lead to another one, where
  * the register is bound; what else they need (bias, residual) the expression computes at that place. */
 #include "codegen/lower/contract.h"
+
+#include <string.h>
+
 #include "codegen/lower/math.h"
 #include "codegen/lower/nest.h"
 
@@ -126,6 +129,51 @@ Status epilogue_init(Epilogue *e, const LowerContext *context, const Graph *regi
             return diag_fail(context->diag, STATUS_UNSUPPORTED, "",
                              "a result of the group doesn't depend on its product");
     return STATUS_OK;
+}
+
+/* ---- operands that are read where the result is written ---- */
+
+/* Whether the node, which uses the parameter or a reshape of it, reads elements at the place of the same elements of
+ * the hub. */
+static bool reads_at_place(const Epilogue *e, const Node *node)
+{
+    return (op_info[node->op].traits & POINTWISE) && e->place[node->first_result.id] == 1;
+}
+
+static bool is_read_at_place(const Epilogue *e, uint32_t parameter, bool *reached)
+{
+    const Graph *region = e->region;
+    memset(reached, 0, region->value_count);
+    reached[region->parameter[parameter].id] = true;
+    for (uint32_t i = 1; i < region->node_count; i++) {
+        const Node *node = &region->node[i];
+        bool uses = false;
+        for (uint32_t k = 0; k < node->operand_count; k++)
+            uses |= reached[node->operand[k].id];
+        if (uses && node->op == OP_reshape)
+            reached[node->first_result.id] = true;
+        else if (uses && !reads_at_place(e, node))
+            return false;
+    }
+    return true;
+}
+
+uint64_t epilogue_in_place(const Epilogue *e)
+{
+    const Graph *region = e->region;
+    const Type result = value_type(region, region->result[0]);
+    bool *reached = ARENA_NEW(e->context->scratch, bool, region->value_count);
+    uint64_t operands = 0;
+    if (reached == NULL || region->result_count != 1 || e->place[region->result[0].id] != 1)
+        return 0;
+    for (uint32_t i = 0; i < region->parameter_count && i < 64; i++) {
+        const Type type = value_type(region, region->parameter[i]);
+        if (element_info[type.element].bytes == element_info[result.element].bytes &&
+            dim_equal(type_size(region->module, type), type_size(region->module, result)) &&
+            is_read_at_place(e, i, reached))
+            operands |= UINT64_C(1) << i;
+    }
+    return operands;
 }
 
 /* ---- places through reshapes ---- */

@@ -710,5 +710,6 @@ Status lower_convolution(const LowerContext *context, const Graph *region, Lower
     plan_product(&p);
     TRY(lower_main(&p));
     lowered->temporary_bytes = c.temporary;
+    lowered->in_place = epilogue_in_place(&c.epilogue);
     return c.module->status;
 }
