@@ -5,8 +5,8 @@
 
 #include "ir/ir.h"
 
-/* Whether the slice takes the first elements of a sort along its axis, and everyone else who reads the sort takes as many.
- * `uses`: of values. */
+/* Whether the slice takes the first elements of a sort along its axis, and everyone else who reads the sort takes as
+ * many. `uses`: of values. */
 bool is_front_of_sort(const Graph *graph, const Node *slice, const uint32_t *uses);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Families arg_reduce, cumulative, sort, scatter and window: regions of every element type and several sizes are lowered,
- * run by the loop interpreter (which checks every access) and by the JIT, each in three calls, and compared with
- * graph_evaluate. With sizes as symbols the bits must be those of static sizes; with results in the place of operands
- * (where in_place says so) they must not change either.
+ * Families arg_reduce, cumulative, sort, scatter and window: regions of every element type and several sizes are
+ * lowered, run by the loop interpreter (which checks every access) and by the JIT, each in three calls, and compared
+ * with graph_evaluate. With sizes as symbols the bits must be those of static sizes; with results in the place of
+ * operands (where in_place says so) they must not change either.
  *
  * Texts: $T is the element type, A B C are the sizes. */
 #include <math.h>
@@ -38,7 +38,8 @@ typedef struct Case {
 
 static bool is_letter(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '%' || c == '"';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '%' ||
+           c == '"';
 }
 
 /* The text with $T replaced, and A B C, too, unless they stay symbols. */
@@ -98,7 +99,8 @@ static void fill(HostArray *array, const char *name, bool is_tame, uint64_t *sta
         else if (next_random(state) % 2 == 0)
             element_from_int64(array->element, (int64_t)(next_random(state) % 7) - 3, at, false);
         else
-            element_from_int64(array->element, (int64_t)((uint64_t)next_random(state) << 33 | next_random(state)), at, false);
+            element_from_int64(array->element, (int64_t)((uint64_t)next_random(state) << 33 | next_random(state)), at,
+                               false);
     }
 }
 
@@ -154,7 +156,8 @@ static void make_data(Trial *t)
     diag_release(&quiet);
 }
 
-static void trial_begin(Trial *t, const Case *c, const char *element, const int64_t *size, bool is_symbolic, const char *target)
+static void trial_begin(Trial *t, const Case *c, const char *element, const int64_t *size, bool is_symbolic,
+                        const char *target)
 {
     char text[MAX_TEXT];
     memset(t, 0, sizeof *t);
@@ -202,11 +205,11 @@ typedef struct Run {
     HostArray output[MAX_BUFFERS];
 } Run;
 
-typedef int32_t CallKernel(Trial *t, void *code, const LoopFunction *f, const Run *run, const int64_t *size, int64_t begin,
-                           int64_t end);
+typedef int32_t CallKernel(Trial *t, void *code, const LoopFunction *f, const Run *run, const int64_t *size,
+                           int64_t begin, int64_t end);
 
-static int32_t call_interpreter(Trial *t, void *code, const LoopFunction *f, const Run *run, const int64_t *size, int64_t begin,
-                                int64_t end)
+static int32_t call_interpreter(Trial *t, void *code, const LoopFunction *f, const Run *run, const int64_t *size,
+                                int64_t begin, int64_t end)
 {
     (void)code;
     int32_t status = -1;
@@ -253,7 +256,8 @@ static int32_t run_kernels(Trial *t, const Run *run, CallKernel *call, void *cod
             size[i] = dim_evaluate(t->module, kernel->size[i], t->symbol);
         const int64_t extent = dim_evaluate(t->module, kernel->extent, t->symbol);
         for (int part = 0; part < 3; part++) {
-            const int32_t status = call(t, code, kernel->function, run, size, extent * part / 3, extent * (part + 1) / 3);
+            const int32_t status =
+                call(t, code, kernel->function, run, size, extent * part / 3, extent * (part + 1) / 3);
             if (status != 0)
                 return status;
         }
@@ -279,9 +283,10 @@ static void compare(Trial *t, const char *how, int32_t status, const Run *run)
         for (int64_t i = 0; i < host_array_size(expected); i++) {
             const char *a = (char *)made->data + i * bytes, *b = (char *)expected->data + i * bytes;
             if (!same_element(t, made->element, a, b))
-                fail_msg("%s, %s: result %u, element %lld is %.9g (%lld), not %.9g (%lld)\n%s", t->name, how, k, (long long)i,
-                         element_to_double(made->element, a), (long long)element_to_int64(made->element, a),
-                         element_to_double(made->element, b), (long long)element_to_int64(made->element, b), t->c->text);
+                fail_msg("%s, %s: result %u, element %lld is %.9g (%lld), not %.9g (%lld)\n%s", t->name, how, k,
+                         (long long)i, element_to_double(made->element, a),
+                         (long long)element_to_int64(made->element, a), element_to_double(made->element, b),
+                         (long long)element_to_int64(made->element, b), t->c->text);
         }
     }
 }
@@ -355,15 +360,35 @@ static void check_cases(const Case *cases, size_t count)
 /* ---------------------------------------------------------------- arg_reduce ---- */
 
 static const Case arg_reduce_cases[] = {
-    {lower_arg_reduce, ORDERED, {{3, 37, 1}, {1, 1, 1}, {5, 8, 1}, {2, 100, 1}}, 0, false,
+    {lower_arg_reduce,
+     ORDERED,
+     {{3, 37, 1}, {1, 1, 1}, {5, 8, 1}, {2, 100, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,B]) { %i = argmax %x {axis = 1, select_last = 0} return %i }"},
-    {lower_arg_reduce, ORDERED, {{3, 37, 1}, {0, 7, 1}, {4, 16, 1}}, 0, false,
+    {lower_arg_reduce,
+     ORDERED,
+     {{3, 37, 1}, {0, 7, 1}, {4, 16, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,B]) { %i = argmin %x {axis = 1, select_last = 1} return %i }"},
-    {lower_arg_reduce, ORDERED, {{3, 9, 21}, {2, 5, 1}, {2, 3, 2}, {1, 4, 300}}, 0, false,
+    {lower_arg_reduce,
+     ORDERED,
+     {{3, 9, 21}, {2, 5, 1}, {2, 3, 2}, {1, 4, 300}},
+     0,
+     false,
      "graph @g(%x: $T[A,B,C]) { %i = argmax %x {axis = 1, select_last = 1} return %i }"},
-    {lower_arg_reduce, "f32 i64 u8 f16 bool", {{3, 9, 21}, {2, 5, 1}, {13, 3, 0}}, 0, false,
+    {lower_arg_reduce,
+     "f32 i64 u8 f16 bool",
+     {{3, 9, 21}, {2, 5, 1}, {13, 3, 0}},
+     0,
+     false,
      "graph @g(%x: $T[A,B,C]) { %i = argmin %x {axis = 0, select_last = 0} return %i }"},
-    {lower_arg_reduce, "f32", {{3, 9, 1}}, 0, false,
+    {lower_arg_reduce,
+     "f32",
+     {{3, 9, 1}},
+     0,
+     false,
      "graph @g(%q: f32[A,B]) { %v = constant 2 : f32 %x = broadcast %v {shape = [A,B], axes = []} "
      "%i = argmin %x {axis = 1, select_last = 1} return %i }"},
 };
@@ -377,19 +402,47 @@ static void test_arg_reduce(void **state)
 /* ---------------------------------------------------------------- cumulative ---- */
 
 static const Case cumulative_cases[] = {
-    {lower_cumulative, INTEGERS, {{3, 17, 1}, {1, 1, 1}}, 0, false,
+    {lower_cumulative,
+     INTEGERS,
+     {{3, 17, 1}, {1, 1, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,B]) { %y = cumulative_sum %x {axis = 1, exclusive = 0, reverse = 0} return %y }"},
-    {lower_cumulative, INTEGERS, {{3, 17, 19}, {2, 4, 3}, {0, 4, 3}}, 0, false,
+    {lower_cumulative,
+     INTEGERS,
+     {{3, 17, 19}, {2, 4, 3}, {0, 4, 3}},
+     0,
+     false,
      "graph @g(%x: $T[A,B,C]) { %y = cumulative_prod %x {axis = 1, exclusive = 1, reverse = 1} return %y }"},
-    {lower_cumulative, ORDERED, {{3, 17, 19}, {2, 4, 1}, {2, 0, 5}}, 0, false,
+    {lower_cumulative,
+     ORDERED,
+     {{3, 17, 19}, {2, 4, 1}, {2, 0, 5}},
+     0,
+     false,
      "graph @g(%x: $T[A,B,C]) { %y = cumulative_max %x {axis = 1, exclusive = 0, reverse = 1} return %y }"},
-    {lower_cumulative, "bool " INTEGERS " f32 f64 f16 bf16", {{7, 1, 19}, {3, 5, 300}}, 0, false,
+    {lower_cumulative,
+     "bool " INTEGERS " f32 f64 f16 bf16",
+     {{7, 1, 19}, {3, 5, 300}},
+     0,
+     false,
      "graph @g(%x: $T[A,B,C]) { %y = cumulative_min %x {axis = 0, exclusive = 1, reverse = 0} return %y }"},
-    {lower_cumulative, "f32 f64", {{3, 40, 1}, {3, 6, 19}}, 1e-5, true,
+    {lower_cumulative,
+     "f32 f64",
+     {{3, 40, 1}, {3, 6, 19}},
+     1e-5,
+     true,
      "graph @g(%x: $T[A,B,C]) { %y = cumulative_sum %x {axis = 1, exclusive = 0, reverse = 1} return %y }"},
-    {lower_cumulative, "f16 bf16", {{3, 40, 1}, {3, 6, 19}}, 1e-2, true,
+    {lower_cumulative,
+     "f16 bf16",
+     {{3, 40, 1}, {3, 6, 19}},
+     1e-2,
+     true,
      "graph @g(%x: $T[A,B,C]) { %y = cumulative_sum %x {axis = 1, exclusive = 1, reverse = 0} return %y }"},
-    {lower_cumulative, "f32 f64", {{3, 9, 1}, {3, 6, 19}}, 1e-5, true,
+    {lower_cumulative,
+     "f32 f64",
+     {{3, 9, 1}, {3, 6, 19}},
+     1e-5,
+     true,
      "graph @g(%x: $T[A,B,C]) { %y = cumulative_prod %x {axis = 1, exclusive = 0, reverse = 0} return %y }"},
 };
 
@@ -402,20 +455,44 @@ static void test_cumulative(void **state)
 /* ---------------------------------------------------------------- sort ---- */
 
 static const Case sort_cases[] = {
-    {lower_sort, ORDERED, {{3, 37, 1}, {2, 8, 1}, {1, 1, 1}, {2, 300, 1}}, 0, false,
+    {lower_sort,
+     ORDERED,
+     {{3, 37, 1}, {2, 8, 1}, {1, 1, 1}, {2, 300, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,B]) { %v, %i = sort %x {axis = 1, descending = 0} return %v, %i }"},
-    {lower_sort, ORDERED, {{3, 37, 1}, {2, 8, 1}, {100, 2, 1}, {0, 5, 1}}, 0, false,
+    {lower_sort,
+     ORDERED,
+     {{3, 37, 1}, {2, 8, 1}, {100, 2, 1}, {0, 5, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,B]) { %v, %i = sort %x {axis = 1, descending = 1} return %i, %v }"},
-    {lower_sort, ORDERED, {{3, 40, 5}, {2, 0, 3}, {2, 7, 40}}, 0, false,
+    {lower_sort,
+     ORDERED,
+     {{3, 40, 5}, {2, 0, 3}, {2, 7, 40}},
+     0,
+     false,
      "graph @g(%x: $T[A,B,C]) { %v, %i = sort %x {axis = 1, descending = 0} return %i }"},
-    {lower_sort, ORDERED, {{3, 5, 1}, {3, 35, 1}, {2, 0, 1}}, 0, false, /* the front */
+    {lower_sort,
+     ORDERED,
+     {{3, 5, 1}, {3, 35, 1}, {2, 0, 1}},
+     0,
+     false, /* the front */
      "graph @g(%x: $T[A,B+30], %q: u8[B]) { %v, %i = sort %x {axis = 1, descending = 1} "
      "%a = slice %v {starts = [0,0], limits = [A,B], strides = [1,1]} "
      "%b = slice %i {starts = [0,0], limits = [A,B], strides = [1,1]} return %b, %a }"},
-    {lower_sort, "f32 i64", {{3, 70, 5}, {1, 5, 2}}, 0, false,
+    {lower_sort,
+     "f32 i64",
+     {{3, 70, 5}, {1, 5, 2}},
+     0,
+     false,
      "graph @g(%x: $T[A,B+9,C], %q: u8[B]) { %v, %i = sort %x {axis = 1, descending = 0} "
      "%a = slice %v {starts = [0,0,0], limits = [A,B,C], strides = [1,1,1]} return %a }"},
-    {lower_sort, "f32 i64 bool", {{40, 3, 2}, {33, 1, 1}}, 0, false,
+    {lower_sort,
+     "f32 i64 bool",
+     {{40, 3, 2}, {33, 1, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,B,C]) { %v, %i = sort %x {axis = 0, descending = 1} return %v }"},
 };
 
@@ -435,60 +512,144 @@ static void test_sort(void **state)
     "\", index_mode = \"" mode "\"} return %y }"
 
 static const Case scatter_cases[] = {
-    {lower_scatter, ORDERED " c64", {{6, 21, 1}, {3, 1, 1}, {0, 4, 1}, {2, 300, 1}}, 0, false,
+    {lower_scatter,
+     ORDERED " c64",
+     {{6, 21, 1}, {3, 1, 1}, {0, 4, 1}, {2, 300, 1}},
+     0,
+     false,
      "graph @g(%x: $T[4,B], %index4: i64[A,1], %u: $T[A,B]) { " SCATTER("[0]", "0", "none", "error")},
-    {lower_scatter, INTEGERS, {{6, 21, 1}, {3, 1, 1}}, 0, false,
+    {lower_scatter,
+     INTEGERS,
+     {{6, 21, 1}, {3, 1, 1}},
+     0,
+     false,
      "graph @g(%x: $T[4,B], %index4: i32[A,1], %u: $T[A,B]) { " SCATTER("[0]", "0", "add", "error")},
-    {lower_scatter, INTEGERS " f32 f64", {{6, 21, 1}, {3, 1, 1}}, 0, true,
+    {lower_scatter,
+     INTEGERS " f32 f64",
+     {{6, 21, 1}, {3, 1, 1}},
+     0,
+     true,
      "graph @g(%x: $T[4,4], %index4: i32[A,B,2], %u: $T[A,B]) { " SCATTER("[0,1]", "0", "mul", "clamp")},
-    {lower_scatter, ORDERED, {{6, 21, 1}, {3, 1, 1}}, 0, false,
+    {lower_scatter,
+     ORDERED,
+     {{6, 21, 1}, {3, 1, 1}},
+     0,
+     false,
      "graph @g(%x: $T[4,4,B], %index4: i64[A,2], %u: $T[A,B]) { " SCATTER("[0,1]", "0", "max", "fill")},
-    {lower_scatter, ORDERED, {{6, 5, 2}, {3, 1, 40}}, 0, false,
+    {lower_scatter,
+     ORDERED,
+     {{6, 5, 2}, {3, 1, 40}},
+     0,
+     false,
      "graph @g(%x: $T[B,4,C], %wild4: i64[B,A,1], %u: $T[B,A,C]) { " WILD("[1]", "1", "min", "fill")},
-    {lower_scatter, "f32 u8 i64", {{6, 5, 2}, {3, 2, 40}}, 0, false,
+    {lower_scatter,
+     "f32 u8 i64",
+     {{6, 5, 2}, {3, 2, 40}},
+     0,
+     false,
      "graph @g(%x: $T[B,4,C], %wild4: i64[A,1], %u: $T[A,B,C]) { " WILD("[1]", "0", "none", "clamp")},
-    {lower_scatter, "f32 u8 i64", {{6, 5, 2}, {3, 2, 40}}, 0, false,
+    {lower_scatter,
+     "f32 u8 i64",
+     {{6, 5, 2}, {3, 2, 40}},
+     0,
+     false,
      "graph @g(%x: $T[B,C,4], %index4: i64[A,1], %u: $T[A,B,C]) { " SCATTER("[2]", "0", "none", "error")},
-    {lower_scatter, "f32", {{6, 5, 2}}, 0, false,
+    {lower_scatter,
+     "f32",
+     {{6, 5, 2}},
+     0,
+     false,
      "graph @g(%x: $T[B,C,4], %wild4: i64[A,1], %u: $T[A,B,C]) { " WILD("[2]", "0", "none", "error")},
-    {lower_scatter, "f32", {{6, 5, 2}}, 0, false,
-     "graph @g(%u: $T[A,B], %index4: i64[A,1]) { %k = constant 2 : f32 %x = broadcast %k {shape = [4,B], axes = []} "
-     SCATTER("[0]", "0", "none", "error")},
-    {lower_scatter, "f32 bf16 i8", {{6, 5, 2}}, 0, true,
-     "graph @g(%x: $T[4,4,4], %index4: i64[A,3]) { %k = constant 2 : $T %u = broadcast %k {shape = [A], axes = []} "
-     SCATTER("[0,1,2]", "0", "add", "error")},
-    {lower_scatter, "f32", {{4, 4, 2}}, 0, false, /* the updates are the operand: not in place */
+    {lower_scatter,
+     "f32",
+     {{6, 5, 2}},
+     0,
+     false,
+     "graph @g(%u: $T[A,B], %index4: i64[A,1]) { %k = constant 2 : f32 %x = broadcast %k {shape = [4,B], axes = "
+     "[]} " SCATTER("[0]", "0", "none", "error")},
+    {lower_scatter,
+     "f32 bf16 i8",
+     {{6, 5, 2}},
+     0,
+     true,
+     "graph @g(%x: $T[4,4,4], %index4: i64[A,3]) { %k = constant 2 : $T %u = broadcast %k {shape = [A], axes = "
+     "[]} " SCATTER("[0,1,2]", "0", "add", "error")},
+    {lower_scatter,
+     "f32",
+     {{4, 4, 2}},
+     0,
+     false, /* the updates are the operand: not in place */
      "graph @g(%x: $T[4,4], %index4: i64[4,1]) { %y = scatter %x, %index4, %x {axes = [0], batch_count = 0, "
      "reduction = \"none\", index_mode = \"error\"} return %y }"},
 };
 
 #define ALONG(axis, indices, reduction, mode)                                                                          \
-    "%y = put_along %x, %" indices ", %u {axis = " axis ", reduction = \"" reduction "\", index_mode = \"" mode       \
+    "%y = put_along %x, %" indices ", %u {axis = " axis ", reduction = \"" reduction "\", index_mode = \"" mode        \
     "\"} return %y }"
 
 static const Case along_cases[] = {
-    {lower_scatter, ORDERED " c64", {{3, 7, 1}, {3, 0, 1}, {1, 90, 1}}, 0, false,
+    {lower_scatter,
+     ORDERED " c64",
+     {{3, 7, 1}, {3, 0, 1}, {1, 90, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,4], %index4: i64[A,B], %u: $T[A,B]) { " ALONG("1", "index4", "none", "error")},
-    {lower_scatter, INTEGERS, {{3, 7, 2}, {3, 1, 80}}, 0, false,
+    {lower_scatter,
+     INTEGERS,
+     {{3, 7, 2}, {3, 1, 80}},
+     0,
+     false,
      "graph @g(%x: $T[A,4,C], %index4: i32[A,B,C], %u: $T[A,B,C]) { " ALONG("1", "index4", "add", "error")},
-    {lower_scatter, "bool f32 f64 bf16 u64 i2", {{3, 2, 70}, {3, 1, 5}}, 0, false,
+    {lower_scatter,
+     "bool f32 f64 bf16 u64 i2",
+     {{3, 2, 70}, {3, 1, 5}},
+     0,
+     false,
      "graph @g(%x: $T[4,B+1,C], %index4: i32[A,B,C], %u: $T[A,B,C]) { " ALONG("0", "index4", "max", "error")},
-    {lower_scatter, "f32 i32", {{3, 2, 7}}, 0, true,
+    {lower_scatter,
+     "f32 i32",
+     {{3, 2, 7}},
+     0,
+     true,
      "graph @g(%x: $T[A+2,4,B+1,C], %wild4: i32[A,5,B,C], %u: $T[A,5,B,C]) { " ALONG("1", "wild4", "mul", "fill")},
-    {lower_scatter, "f32 i32", {{3, 2, 7}}, 0, false,
+    {lower_scatter,
+     "f32 i32",
+     {{3, 2, 7}},
+     0,
+     false,
      "graph @g(%x: $T[A,4], %wild4: i32[A,B], %u: $T[A,B]) { " ALONG("1", "wild4", "none", "error")},
-    {lower_scatter, "f32 i32", {{3, 2, 7}, {1, 1, 1}}, 0, false,
+    {lower_scatter,
+     "f32 i32",
+     {{3, 2, 7}, {1, 1, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,4,C+1], %wild4: i32[A,B,C], %u: $T[A,B,C]) { " ALONG("1", "wild4", "min", "clamp")},
 };
 
 static const Case update_cases[] = {
-    {lower_scatter, ORDERED " c64", {{3, 7, 20}, {1, 1, 1}, {2, 0, 3}}, 0, false,
+    {lower_scatter,
+     ORDERED " c64",
+     {{3, 7, 20}, {1, 1, 1}, {2, 0, 3}},
+     0,
+     false,
      "graph @g(%x: $T[A+2,B,C+1], %u: $T[A,B,C], %wild3: i64[3]) { %y = dynamic_update %x, %u, %wild3 return %y }"},
-    {lower_scatter, "f32 i8", {{3, 7, 20}, {5, 1, 3000}}, 0, false, /* a cache of keys */
+    {lower_scatter,
+     "f32 i8",
+     {{3, 7, 20}, {5, 1, 3000}},
+     0,
+     false, /* a cache of keys */
      "graph @g(%x: $T[A,B+5,C], %u: $T[A,B,C], %wild3: i64[3]) { %y = dynamic_update %x, %u, %wild3 return %y }"},
-    {lower_scatter, "f32 i8", {{3, 7, 20}}, 0, false,
+    {lower_scatter,
+     "f32 i8",
+     {{3, 7, 20}},
+     0,
+     false,
      "graph @g(%x: $T[A,B], %u: $T[A,B], %wild2: i64[2]) { %y = dynamic_update %x, %u, %wild2 return %y }"},
-    {lower_scatter, "f32", {{3, 7, 20}}, 0, false,
+    {lower_scatter,
+     "f32",
+     {{3, 7, 20}},
+     0,
+     false,
      "graph @g(%x: $T, %u: $T, %none: i64[0]) { %y = dynamic_update %x, %u, %none return %y }"},
 };
 
@@ -513,26 +674,56 @@ static void test_update(void **state)
 /* ---------------------------------------------------------------- windows ---- */
 
 #define POOL(op, window, strides, dilation, low, high)                                                                 \
-    "%y = pool_" op " %x {window = " window ", strides = " strides ", dilation = " dilation ", low = " low            \
+    "%y = pool_" op " %x {window = " window ", strides = " strides ", dilation = " dilation ", low = " low             \
     ", high = " high "} "
 
 static const Case window_cases[] = {
-    {lower_window, ORDERED, {{2, 11, 23}, {1, 4, 4}, {1, 3, 1}}, 0, false,
+    {lower_window,
+     ORDERED,
+     {{2, 11, 23}, {1, 4, 4}, {1, 3, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,2,B,C]) { " POOL("max", "[3,3]", "[2,2]", "[1,1]", "[1,1]", "[1,1]") "return %y }"},
-    {lower_window, ORDERED, {{2, 5, 40}, {1, 4, 4}}, 0, false,
+    {lower_window,
+     ORDERED,
+     {{2, 5, 40}, {1, 4, 4}},
+     0,
+     false,
      "graph @g(%x: $T[A,2,B,C]) { " POOL("argmax", "[2,3]", "[1,1]", "[1,2]", "[0,2]", "[1,1]") "return %y }"},
-    {lower_window, INTEGERS, {{2, 5, 40}, {1, 1, 1}}, 0, false,
+    {lower_window,
+     INTEGERS,
+     {{2, 5, 40}, {1, 1, 1}},
+     0,
+     false,
      "graph @g(%x: $T[A,B,C]) { " POOL("sum", "[2]", "[2]", "[1]", "[0]", "[0]") "return %y }"},
-    {lower_window, "f32 f64", {{1, 6, 20}, {1, 1, 9}}, 1e-5, true,
+    {lower_window,
+     "f32 f64",
+     {{1, 6, 20}, {1, 1, 9}},
+     1e-5,
+     true,
      "graph @g(%x: $T[A,2,3,B,C]) { " POOL("sum", "[2,3,5]", "[1,2,3]", "[1,1,2]", "[1,0,4]", "[0,2,4]") "return %y }"},
-    {lower_window, "f16 bf16", {{2, 5, 40}, {1, 1, 30}}, 1e-2, true,
+    {lower_window,
+     "f16 bf16",
+     {{2, 5, 40}, {1, 1, 30}},
+     1e-2,
+     true,
      "graph @g(%x: $T[A,B,C]) { " POOL("sum", "[12]", "[1]", "[1]", "[6]", "[6]") "return %y }"},
-    {lower_window, "f32 i32", {{2, 6, 20}}, 0, false,
-     "graph @g(%x: $T[A,3,B,C], %z: $T[A,3,B,C]) { " POOL("max", "[3,3]", "[1,1]", "[1,1]", "[1,1]", "[1,1]")
-     "%m = max %y, %z return %m, %y }"},
-    {lower_window, "f32", {{2, 6, 20}}, 0, true,
-     "graph @g(%x: $T[A,3,B,C], %z: $T[3]) { " POOL("max", "[1,1]", "[2,2]", "[1,1]", "[0,0]", "[0,0]")
-     "%b = broadcast %z {shape = [A,3,floor_div(B-1,2)+1,floor_div(C-1,2)+1], axes = [1]} %m = add %y, %b return %m }"},
+    {lower_window,
+     "f32 i32",
+     {{2, 6, 20}},
+     0,
+     false,
+     "graph @g(%x: $T[A,3,B,C], %z: $T[A,3,B,C]) { " POOL("max", "[3,3]", "[1,1]", "[1,1]", "[1,1]",
+                                                          "[1,1]") "%m = max %y, %z return %m, %y }"},
+    {lower_window,
+     "f32",
+     {{2, 6, 20}},
+     0,
+     true,
+     "graph @g(%x: $T[A,3,B,C], %z: $T[3]) { " POOL(
+         "max", "[1,1]", "[2,2]", "[1,1]", "[0,0]",
+         "[0,0]") "%b = broadcast %z {shape = [A,3,floor_div(B-1,2)+1,floor_div(C-1,2)+1], axes = [1]} %m = add %y, %b "
+                  "return %m }"},
 };
 
 static void test_window(void **state)

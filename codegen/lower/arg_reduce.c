@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Family arg_reduce: where along an axis the largest or smallest element is. Elements are ordered by value, then by index,
- * so the order in which they are looked at doesn't matter.
+ * Family arg_reduce: where along an axis the largest or smallest element is. Elements are ordered by value, then by
+ * index, so the order in which they are looked at doesn't matter.
  *
  *     last axis     an item is a line; lanes take elements in turn and are compared in the end
  *     other axes    an item is a block of neighbouring lines, one a lane; each goes through its own elements

@@ -63,8 +63,8 @@ void emit_blocks(Expression *e, const Lines *lines, Reg item, uint32_t lanes, Re
     const Reg size = index_constant(e, INNER_BLOCK), length = expression_dim(e, lines->inner);
     const Reg from = index_op(e, LOOP_mul, index[1].base, size);
     const Reg to = dim_is(dim[1], 1) ? length : index_op(e, LOOP_min, index_op(e, LOOP_add, from, size), length);
-    lane_loop(e, dim_is(dim[1], 1) ? index_constant(e, 0) : from, to, lanes, dim_has_rest(e->module, lines->inner, lanes),
-              body, data);
+    lane_loop(e, dim_is(dim[1], 1) ? index_constant(e, 0) : from, to, lanes,
+              dim_has_rest(e->module, lines->inner, lanes), body, data);
 }
 
 Dim blocks_extent(Module *module, const Lines *lines)

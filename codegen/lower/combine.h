@@ -25,8 +25,8 @@ LoopKind index_kind(const Module *module, Dim dim);
 int64_t dim_most(const Module *module, Dim dim);
 int64_t dim_least(const Module *module, Dim dim);
 
-/* Kernels whose lanes run along `inner`: an item is an outer index and a block of inner ones. Emits the item: sets *outer
- * and calls the body with vectors of inner indices. */
+/* Kernels whose lanes run along `inner`: an item is an outer index and a block of inner ones. Emits the item: sets
+ * *outer and calls the body with vectors of inner indices. */
 enum { INNER_BLOCK = 256 }; /* a multiple of every number of lanes */
 void emit_blocks(Expression *e, const Lines *lines, Reg item, uint32_t lanes, Reg *outer, LaneBody *body, void *data);
 Dim blocks_extent(Module *module, const Lines *lines);

@@ -42,7 +42,8 @@ static OpKind step_of(OpKind op)
 
 static void store(const Cumulative *c, const Site *site, Reg value)
 {
-    const bool is_packed = element_is_integer(c->element) && element_bits(c->element) < 8; /* floats: the store rounds */
+    const bool is_packed =
+        element_is_integer(c->element) && element_bits(c->element) < 8; /* floats: the store rounds */
     site_store(c->e, c->element, c->e->buffer[c->e->region->parameter_count], site,
                is_packed ? convert_round(c->e, value, c->element, false) : value);
 }

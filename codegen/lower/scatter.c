@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Family scatter: a copy of the operand (scatter_copy: nothing is moved where both share memory), then a kernel that brings
- * updates in. Updates of one place are combined in row-major order: what may meet in one place belongs to one item, which
- * walks lookups in order; items are batches, and places of the windows that lookups move.
+ * Family scatter: a copy of the operand (scatter_copy: nothing is moved where both share memory), then a kernel that
+ * brings updates in. Updates of one place are combined in row-major order: what may meet in one place belongs to one
+ * item, which walks lookups in order; items are batches, and places of the windows that lookups move.
  *
  *     scatter          item = (batch, place on the other axes but the last stretch of them, block of that stretch)
  *     put_along        item = (place on the other axes, a block of the last of them if that is after the axis)
@@ -94,13 +94,15 @@ static Status lower_copy(Scatter *s, LoweredGroup *lowered)
     else
         emit_computed_copy(s, item);
     end_items(s, mark);
-    const Dim extent = dim_ceil_div(s->module, is_plain ? bytes : size, dim_constant(is_plain ? COPY_BYTES : FLAT_BLOCK));
+    const Dim extent =
+        dim_ceil_div(s->module, is_plain ? bytes : size, dim_constant(is_plain ? COPY_BYTES : FLAT_BLOCK));
     return kernel_end(s->context, s->e, extent, size, lowered);
 }
 
 /* ---------------------------------------------------------------- indices ---- */
 
-/* An index from data as a place on an axis: counted from the end when negative; always within the axis where it counts. */
+/* An index from data as a place on an axis: counted from the end when negative; always within the axis where it counts.
+ */
 static Reg checked_index(Scatter *s, Reg data, Dim dim)
 {
     LoopFunction *f = s->f;
@@ -187,9 +189,9 @@ typedef struct Windows {
     Dim dim[MAX_RANK];          /* of stretches */
     uint32_t stretch_count;
     Dim batches, lookups;
-    AxisIndex place[MAX_RANK];  /* of stretches */
+    AxisIndex place[MAX_RANK]; /* of stretches */
     Reg batch, lookup;
-    Reg index[MAX_RANK];        /* of the lookup */
+    Reg index[MAX_RANK]; /* of the lookup */
     uint32_t lanes;
 } Windows;
 
@@ -258,9 +260,8 @@ static void find_window(Windows *w)
 
 static Dim window_blocks(const Windows *w)
 {
-    return w->stretch_count == 0
-               ? dim_constant(1)
-               : dim_ceil_div(w->s->module, w->dim[w->stretch_count - 1], dim_constant(WINDOW_BLOCK));
+    return w->stretch_count == 0 ? dim_constant(1)
+                                 : dim_ceil_div(w->s->module, w->dim[w->stretch_count - 1], dim_constant(WINDOW_BLOCK));
 }
 
 /* Dims of items: batches, stretches but the last, blocks of the last. */
@@ -374,7 +375,8 @@ static uint32_t along_items(const Along *a, Dim *dim, uint32_t *piece)
             continue;
         const bool in_blocks = i + 1 == a->count && has_inner(a);
         piece[count] = i;
-        dim[count++] = in_blocks ? dim_ceil_div(a->s->module, a->of_indices[i], dim_constant(ALONG_BLOCK)) : a->of_indices[i];
+        dim[count++] =
+            in_blocks ? dim_ceil_div(a->s->module, a->of_indices[i], dim_constant(ALONG_BLOCK)) : a->of_indices[i];
     }
     return count;
 }
@@ -536,14 +538,22 @@ Status lower_scatter(const LowerContext *context, const Graph *region, LoweredGr
     if (!is_block && node->op != OP_scatter && node->op != OP_put_along)
         return diag_fail(context->diag, STATUS_INVALID, "group", "a scatter group without scatter");
     const Type type = value_type(region, node->operand[0]);
-    Scatter s = {.context = context, .region = region, .module = region->module, .node = node, .type = type,
-                 .element = type.element, .reduction = reduction_of(node), .mode = node_string(node, ATTR_index_mode)};
+    Scatter s = {.context = context,
+                 .region = region,
+                 .module = region->module,
+                 .node = node,
+                 .type = type,
+                 .element = type.element,
+                 .reduction = reduction_of(node),
+                 .mode = node_string(node, ATTR_index_mode)};
     s.updates = node->operand[is_block ? 1 : 2];
     s.indices = node->operand[is_block ? 2 : 1];
     TRY(lower_copy(&s, lowered));
     if (!kernel_begin(context, region, 0, &s.f, &s.e))
         return lower_out_of_memory(context);
-    TRY(is_block ? lower_block(&s, lowered) : node->op == OP_scatter ? lower_windows(&s, lowered) : lower_along(&s, lowered));
+    TRY(is_block                 ? lower_block(&s, lowered)
+        : node->op == OP_scatter ? lower_windows(&s, lowered)
+                                 : lower_along(&s, lowered));
     lowered->in_place = scatter_in_place(&s);
     return STATUS_OK;
 }

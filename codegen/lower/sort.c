@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Family sort: lines sorted along an axis, stably, or the front of that (slices in the region say how much). Elements
- * become unsigned keys in the same order (turned around when descending; -0 is 0, all NaN are one largest key), keys are
- * sorted with their indices, and the indices pick the elements.
+ * become unsigned keys in the same order (turned around when descending; -0 is 0, all NaN are one largest key), keys
+ * are sorted with their indices, and the indices pick the elements.
  *
  *     few are wanted   a sorted list of the first ones so far, that others are inserted into
  *     many             radix: one pass for each byte of the key in which keys differ, from the lowest
@@ -20,9 +20,9 @@ typedef struct Sort {
     Lines lines;
     Dim wanted; /* of a line's elements, from the first */
     LoopKind key_kind, index_kind;
-    uint32_t digits; /* bytes of a key that count */
-    Dim room, tasks, task_bytes; /* room: keys that a task has memory for */
-    Reg histogram; /* digits × BUCKETS of i64, on the stack */
+    uint32_t digits;                 /* bytes of a key that count */
+    Dim room, tasks, task_bytes;     /* room: keys that a task has memory for */
+    Reg histogram;                   /* digits × BUCKETS of i64, on the stack */
     Reg count, limit, keys, indices; /* of a task; limit: how many are wanted */
     Reg outer, inner;
 } Sort;
@@ -93,7 +93,8 @@ static Reg load_bucket(const Sort *s, Reg bucket)
 static void count_digits(const Sort *s, Reg key)
 {
     for (uint32_t digit = 0; digit < s->digits; digit++) {
-        const Reg bucket = loop_add(s->f, digit_of(s, key, key_constant(s, 8 * digit)), loop_index(s->f, digit * BUCKETS));
+        const Reg bucket =
+            loop_add(s->f, digit_of(s, key, key_constant(s, 8 * digit)), loop_index(s->f, digit * BUCKETS));
         loop_store(s->f, s->histogram, bucket, loop_add(s->f, load_bucket(s, bucket), loop_index(s->f, 1)));
     }
 }
