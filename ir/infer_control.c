@@ -102,6 +102,9 @@ Status infer_while(Inference *c)
     uint32_t carried = 0;
     TRY(check_region_count(c, 2, 2));
     TRY(read_count(c, ATTR_carry_count, c->spec->operand_count, &carried));
+    const Dim bound = spec_dim(c, ATTR_bound);
+    if (dim_is_constant(bound) && bound.constant < 0)
+        return infer_fail(c, "the bound is %lld", (long long)bound.constant);
     const Graph *condition = c->spec->region[0], *body = c->spec->region[1];
     TRY(check_parameters(c, "condition", condition, 0));
     TRY(check_parameters(c, "body", body, 0));

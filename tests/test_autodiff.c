@@ -168,6 +168,10 @@ static const Case cases[] = {
      "region(%a: f64[n], %b: f64[n]) { %c = mul %a, %b %d = sin %c return %d } return %r }"},
     {"(%x: f64[n]) { %r = custom %x {name = \"square\"} region(%a: f64[n]) { %b = mul %a, %a return %b } "
      "region(%a: f64[n], %ct: f64[n], %y: f64[n]) { %b = add %a, %a %c = mul %b, %ct return %c } return %r }"},
+    {"(%x: f64[n], %k: f64[n]) { %i = constant 0 : i64 %j, %y, %r = while %i, %x, %x, %k {carry_count = 3, bound = 5} "
+     "region(%a: i64, %b: f64[n], %c: f64[n], %d: f64[n]) { %n = constant 3 : i64 %t = less %a, %n return %t } "
+     "region(%a: i64, %b: f64[n], %c: f64[n], %d: f64[n]) { %o = constant 1 : i64 %s = add %a, %o %m = mul %b, %d "
+     "%e = sin %m %f = mul %c, %e return %s, %e, %f } return %y, %r }"},
 };
 
 /* Forward mode only. */

@@ -332,6 +332,23 @@ static Graph *push_body(Rule *r, uint32_t carried, const bool *varied)
     return graph_prune(d, graph, "", NULL);
 }
 
+/* The node's attributes but for how many values are carried. */
+static bool add_while(Rule *r, const Value *operand, uint32_t count, uint32_t carry_count, Graph *const *region,
+                      Value *result)
+{
+    Attr attr[ATTR_COUNT];
+    for (uint32_t i = 0; i < r->node->attr_count; i++) {
+        attr[i] = r->node->attr[i];
+        if (attr[i].key == ATTR_carry_count)
+            attr[i].integer = carry_count;
+    }
+    const NodeSpec spec = {OP_while, operand, count, attr, r->node->attr_count, region, 2, r->b.location, r->b.clone};
+    const NodeId node = graph_add(r->b.graph, &spec);
+    for (uint32_t i = 0; i < carry_count && node.id != 0; i++)
+        result[i] = node_result(graph_node(r->b.graph, node), i);
+    return node.id != 0;
+}
+
 static void add_forward_while(Rule *r, uint32_t carried, const bool *varied, Graph *condition, Graph *body)
 {
     Derivation *d = r->frame->d;
@@ -349,7 +366,8 @@ static void add_forward_while(Rule *r, uint32_t carried, const bool *varied, Gra
                 operand[count++] = build_or_zeros(&r->b, r->given[i], type_of_operand(r, i));
         carry_count = part == 0 ? count : carry_count;
     }
-    build_while(&r->b, operand, count, carry_count, condition, body, result);
+    if (!add_while(r, operand, count, carry_count, (Graph *const[]){condition, body}, result))
+        return;
     for (uint32_t i = 0, at = carried; i < carried; i++) {
         value_map_set(&r->frame->map, node_result(r->node, i), result[i]);
         if (varied[i])
@@ -373,8 +391,74 @@ void forward_while(Rule *r)
     d->depth--;
 }
 
+/* ---- while with a bound, in reverse: a scan of that many steps, which do nothing once the condition is false ---- */
+
+static void add_loop_parameters(const Graph *region, Graph *to, Value *value)
+{
+    add_parameters(to, "x", region, region->parameter, region->parameter_count, value);
+}
+
+/* (carried, captured) → carried, as they came. */
+static Graph *idle_step(Rule *r, uint32_t carried, Value *value)
+{
+    Graph *graph = graph_create(r->frame->d->module, "");
+    if (graph == NULL)
+        return NULL;
+    add_loop_parameters(r->node->region[1], graph, value);
+    for (uint32_t i = 0; i < carried; i++)
+        graph_add_result(graph, value[i], "");
+    return graph;
+}
+
+/* One step: if the condition holds, the body. */
+static Graph *guarded_step(Rule *r, uint32_t carried)
+{
+    Derivation *d = r->frame->d;
+    const uint32_t count = r->node->operand_count;
+    Value *value = SCRATCH(d, Value, count), *result = SCRATCH(d, Value, carried), condition = {0};
+    Graph *graph = graph_create(d->module, ""), *idle = value == NULL ? NULL : idle_step(r, carried, value);
+    if (result == NULL || graph == NULL || idle == NULL)
+        return NULL;
+    Builder b = {graph, r->b.location, 0};
+    add_loop_parameters(r->node->region[1], graph, value);
+    if (d->module->status != STATUS_OK)
+        return NULL;
+    graph_inline(r->node->region[0], graph, value, &condition);
+    build_if(&b, condition, value, count, r->node->region[1], idle, result);
+    for (uint32_t i = 0; i < carried; i++)
+        graph_add_result(graph, result[i], "");
+    return graph;
+}
+
+static Graph *while_as_scan(Rule *r)
+{
+    Derivation *d = r->frame->d;
+    const uint32_t carried = (uint32_t)node_integer(r->node, ATTR_carry_count);
+    Value *value = SCRATCH(d, Value, r->node->operand_count), *result = SCRATCH(d, Value, carried);
+    Graph *graph = graph_create(d->module, ""), *step = guarded_step(r, carried);
+    if (value == NULL || result == NULL || graph == NULL || step == NULL)
+        return NULL;
+    Builder b = {graph, r->b.location, 0};
+    add_loop_parameters(r->node->region[1], graph, value);
+    build_scan(&b, value, r->node->operand_count, carried, 0, node_dim(r->node, ATTR_bound), false, step, result);
+    for (uint32_t i = 0; i < carried; i++)
+        graph_add_result(graph, result[i], "");
+    return graph;
+}
+
+void record_while(Rule *r)
+{
+    if (node_attr(r->node, ATTR_bound) == NULL) {
+        rule_fail(r, "can't be differentiated in reverse, since nothing bounds its steps; give it a bound, use scan "
+                     "with a known length, or forward mode (jvp)");
+        return;
+    }
+    const Graph *scan = while_as_scan(r);
+    if (scan != NULL)
+        inline_record(r, scan, 0);
+}
+
 void reverse_while(Rule *r)
 {
-    rule_fail(r, "can't be differentiated in reverse, since nothing bounds its steps; use scan with a known length, or "
-                 "forward mode (jvp)");
+    inline_pull(r);
 }
