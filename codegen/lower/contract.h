@@ -32,6 +32,8 @@ typedef struct Tile {
     uint32_t vectors; /* in a panel */
     uint32_t panels;  /* side by side, 1 mostly: more where there are few rows */
     Reg left, left_row, left_depth;
+    uint32_t left_rows; /* not 0: rows are in panels of that many, left_panel apart */
+    Reg left_panel;
     ElementType left_element;
     Reg right, right_depth, right_panel; /* right_panel: from a panel to the next, unused when there is one */
     ElementType right_element;

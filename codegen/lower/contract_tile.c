@@ -52,6 +52,15 @@ static Reg advance(LoopFunction *f, Reg pointer, Reg stride, int64_t count, uint
     return loop_pointer_add(f, pointer, loop_mul(f, stride, loop_index(f, count * bytes)));
 }
 
+static Reg row_pointer(LoopFunction *f, const Tile *tile, uint32_t row)
+{
+    const uint32_t bytes = element_info[tile->left_element].bytes;
+    if (tile->left_rows == 0)
+        return advance(f, tile->left, tile->left_row, row, bytes);
+    const Reg panel = advance(f, tile->left, tile->left_panel, row / tile->left_rows, bytes);
+    return advance(f, panel, tile->left_row, row % tile->left_rows, bytes);
+}
+
 static Reg out_index(LoopFunction *f, const Tile *tile, uint32_t row, uint32_t vector)
 {
     return loop_index(f, (int64_t)row * tile->out_stride + vector * tile->lanes);
@@ -124,7 +133,7 @@ void tile_multiply(const LowerContext *context, Expression *expression, LoopFunc
         return;
     }
     for (uint32_t row = 0; row < tile->rows; row++) {
-        sums.row[row] = advance(f, tile->left, tile->left_row, row, element_info[tile->left_element].bytes);
+        sums.row[row] = row_pointer(f, tile, row);
         for (uint32_t v = 0; v < wide; v++)
             sums.variable[row][v] = loop_variable(f, start(f, tile, row, v));
     }

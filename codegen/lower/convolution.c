@@ -12,246 +12,13 @@
 #include "codegen/lower/convolution.h"
 
 enum {
-    PANEL_BYTES = 16 << 10,
-    SUM_BYTES = 32 << 10,
-    MAX_CHANNELS = 132, /* of an item */
-    MAX_TABLE = 1024,   /* taps with offsets in a table */
+    MAX_TAP_TABLE = 1024, /* taps with offsets in a table */
     MAX_UNROLLED_RUNS = 4,
-    MAX_WIDTH = 64,
-    ITEM_WORK = 1 << 18, /* multiply-adds wanted in an item */
-    MAX_ITEM_BLOCKS = 16,
-    WEIGHTS_AHEAD = 1536, /* bytes */
-    WANTED_ITEMS = 8,     /* so that several threads find work */
-    LEAST_CHANNELS = 48   /* of a block that is split for that */
+    WEIGHTS_AHEAD = 1536 /* bytes */
 };
 
-uint32_t convolution_panel_width(const Target *target)
-{
-    return target->tile_rows;
-}
-
-/* Numbers of the product form. */
-typedef struct Plan {
-    Convolution *c;
-    bool packed;
-    uint32_t weights_buffer;
-    ElementType weights_element;
-    Dim weights_offset, weights_row, weights_depth,
-        weights_panel;                  /* weights_panel: of packed ones, from panel to panel */
-    uint32_t width;                     /* channels in a panel, rows in a tile */
-    uint32_t vectors, columns;          /* of a pixel block */
-    uint32_t channel_block;             /* output channels of an item, a multiple of the width */
-    uint32_t item_blocks;               /* pixel blocks of an item */
-    uint32_t depth_block;               /* rows of the panel */
-    int64_t block_channels, block_taps; /* the depth block as channels by taps */
-    bool one_block;                     /* the whole depth fits */
-    uint32_t most_runs, run_vectors;
-} Plan;
-
-/* ---------------------------------------------------------------- planning ---- */
-
-static Status unsupported(const Convolution *c, const char *what)
-{
-    return diag_fail(c->context->diag, STATUS_UNSUPPORTED, location_text(c->module, c->hub->location), "%s: %s",
-                     op_info[c->hub->op].name, what);
-}
-
-static int64_t listed(const Node *node, AttrKey key, uint32_t i, int64_t otherwise)
-{
-    uint32_t count;
-    const int64_t *list = node_integers(node, key, &count);
-    return i < count ? list[i] : otherwise;
-}
-
-static void read_axes(Convolution *c, Type image, Type weights, Type out)
-{
-    uint32_t count;
-    const Dim *low = node_dims(c->hub, ATTR_low, &count);
-    for (uint32_t i = 0; i < c->spatial; i++) {
-        SpatialAxis *axis = &c->axis[i];
-        axis->stride = listed(c->hub, ATTR_strides, i, 1);
-        axis->dilation = listed(c->hub, ATTR_dilation, i, 1);
-        axis->input_dilation = listed(c->hub, ATTR_input_dilation, i, 1);
-        axis->low = i < count ? low[i] : dim_constant(0);
-        axis->in = image.dim[i + 2];
-        axis->out = out.dim[i + 2];
-        axis->window =
-            c->hub->op == OP_convolution ? weights.dim[i + 2] : dim_constant(listed(c->hub, ATTR_window, i, 1));
-    }
-}
-
-static Status read_node(Convolution *c)
-{
-    Module *module = c->module;
-    const Value result = c->hub->first_result;
-    const Type image = value_type(c->region, c->hub->operand[0]), weights = value_type(c->region, c->hub->operand[1]);
-    const Type out = value_type(c->region, result);
-    if (element_info[out.element].kind == KIND_COMPLEX || element_info[out.element].kind == KIND_BOOLEAN ||
-        out.rank < 3)
-        return unsupported(c, "this type");
-    c->image_value = c->hub->operand[0];
-    c->weights_value = c->hub->operand[1];
-    c->spatial = out.rank - 2;
-    read_axes(c, image, weights, out);
-    const int64_t groups = node_integer(c->hub, ATTR_groups);
-    c->groups = groups > 1 ? groups : 1;
-    c->batch = out.dim[0];
-    c->channels = image.dim[1];
-    c->outputs = out.dim[1];
-    c->group_channels = dim_floor_div(module, c->channels, dim_constant(c->groups));
-    c->group_outputs = dim_floor_div(module, c->outputs, dim_constant(c->groups));
-    c->taps = dim_constant(1);
-    for (uint32_t i = 0; i < c->spatial; i++)
-        c->taps = dim_mul(module, c->taps, c->axis[i].window);
-    c->depth = dim_mul(module, c->group_channels, c->taps);
-    c->pixels = dim_product(module, out.dim + 2, c->spatial);
-    c->space[0] = c->batch;
-    c->space[1] = c->outputs;
-    c->space[2] = c->pixels;
-    c->result = out.element;
-    c->kind = accumulator_kind(out.element);
-    c->sum = c->kind == LOOP_f32 ? ELEMENT_f32 : out.element;
-    c->lanes = target_lanes(c->context->target, loop_kind_bytes(c->kind));
-    return epilogue_init(&c->epilogue, c->context, c->region, result);
-}
-
-/* Weights as they are when they can be read so, else packed as [outputs][depth], or copied. */
-static Status plan_weights(Plan *p)
-{
-    Convolution *c = p->c;
-    Module *module = c->module;
-    const Type type = value_type(c->region, c->weights_value);
-    uint32_t inner[MAX_RANK];
-    View view;
-    p->packed = c->hub->op == OP_packed_convolution;
-    p->width = p->packed ? (uint32_t)type.dim[2].constant : c->context->target->tile_rows;
-    if (p->packed && (!dim_is_constant(type.dim[2]) || type.dim[2].constant < 1 || type.dim[2].constant > MAX_WIDTH))
-        return unsupported(c, "panels of that width");
-    for (uint32_t i = 1; i < type.rank; i++)
-        inner[i - 1] = i;
-    if (view_of(c->region, c->weights_value, &view) &&
-        (p->packed || view_merge(module, &view, inner, type.rank - 1, &p->weights_depth))) {
-        p->weights_buffer = view.parameter;
-        p->weights_element = view.element;
-        p->weights_offset = view.offset;
-        p->weights_row = p->packed ? view.stride[2] : view.stride[0];
-        p->weights_depth = p->packed ? view.stride[1] : p->weights_depth;
-        p->weights_panel = view.stride[0];
-        return STATUS_OK;
-    }
-    Packing packing = {
-        .value = c->weights_value, .batch = axes_none(), .outer = axes_none(), .inner = axes_none(), .element = c->sum};
-    axes_add(module, &packing.outer, type, 0);
-    for (uint32_t i = 1; i < type.rank; i++)
-        axes_add(module, &packing.inner, type, i);
-    packing.offset = convolution_reserve(c, type_size(module, type), element_info[c->sum].bytes);
-    p->weights_buffer = temporary_buffer(c->region);
-    p->weights_element = c->sum;
-    p->weights_offset = dim_floor_div(module, packing.offset, dim_constant(element_info[c->sum].bytes));
-    p->weights_row = p->packed ? dim_constant(1) : c->depth;
-    p->weights_depth = dim_constant(p->packed ? p->width : 1);
-    p->weights_panel = packing.inner.size;
-    return pack_operand(c->context, c->region, &packing, c->lowered);
-}
-
-static uint32_t round_up(int64_t a, uint32_t b)
-{
-    return (uint32_t)((a + b - 1) / b * b);
-}
-
-/* Blocks of the depth: whole channels where the taps fit. */
-static void plan_depth(Plan *p)
-{
-    const Convolution *c = p->c;
-    const int64_t taps = dim_is_constant(c->taps) ? c->taps.constant : INT64_MAX;
-    const uint32_t most = PANEL_BYTES / (p->columns * loop_kind_bytes(c->kind));
-    p->block_channels = taps > 0 && taps <= most ? most / taps : 1;
-    p->block_taps = taps <= most ? taps : most;
-    if (dim_is_constant(c->group_channels) && c->group_channels.constant < p->block_channels)
-        p->block_channels = c->group_channels.constant > 0 ? c->group_channels.constant : 1;
-    p->depth_block = (uint32_t)(p->block_channels * p->block_taps);
-    p->one_block = dim_is_constant(c->depth) && taps <= most && c->depth.constant <= p->depth_block;
-}
-
-/* How the pixels of a block fall into rows of the output. */
-static void plan_runs(Plan *p)
-{
-    const Convolution *c = p->c;
-    const Dim row = c->axis[c->spatial - 1].out;
-    p->most_runs = p->columns;
-    p->run_vectors = p->vectors;
-    if (c->spatial == 1)
-        p->most_runs = 1;
-    if (c->spatial == 1 || !dim_is_constant(row) || row.constant <= 0)
-        return;
-    if (row.constant % p->columns == 0)
-        p->most_runs = 1;
-    else if (row.constant > 1)
-        p->most_runs = (uint32_t)((p->columns - 2) / row.constant + 2);
-    if (row.constant < p->columns)
-        p->run_vectors = round_up(row.constant, c->lanes) / c->lanes;
-    if (dim_is_constant(c->pixels) && c->pixels.constant <= row.constant)
-        p->most_runs = 1;
-}
-
-/* Items there would be with blocks of that many channels and groups of that many pixel blocks; INT64_MAX when not
- * known. */
-static int64_t item_count(const Plan *p, int64_t channels, int64_t pixel_blocks)
-{
-    const Convolution *c = p->c;
-    if (!dim_is_constant(c->pixels) || !dim_is_constant(c->batch) || !dim_is_constant(c->group_outputs))
-        return INT64_MAX;
-    const int64_t pixels = (c->pixels.constant + p->columns - 1) / p->columns;
-    return c->batch.constant * c->groups * ((pixels + pixel_blocks - 1) / pixel_blocks) *
-           ((c->group_outputs.constant + channels - 1) / channels);
-}
-
-/* Channels of an item, in blocks of nearly equal size; fewer where items are few. */
-static void plan_channels(Plan *p)
-{
-    const Convolution *c = p->c;
-    const uint32_t most = MAX_CHANNELS / p->width * p->width;
-    p->channel_block = most < p->width ? p->width : most;
-    if (!dim_is_constant(c->group_outputs) || c->group_outputs.constant <= 0)
-        return;
-    const int64_t outputs = c->group_outputs.constant;
-    int64_t blocks = (outputs + p->channel_block - 1) / p->channel_block;
-    while (item_count(p, (outputs + blocks - 1) / blocks, 1) < WANTED_ITEMS && outputs / (blocks + 1) >= LEAST_CHANNELS)
-        blocks++;
-    p->channel_block = round_up((outputs + blocks - 1) / blocks, p->width);
-}
-
-/* Pixel blocks of an item. With several blocks of the depth, the sums of all of them are held. */
-static void plan_items(Plan *p)
-{
-    const Convolution *c = p->c;
-    const int64_t depth = dim_is_constant(c->depth) && c->depth.constant > 0 ? c->depth.constant : 64;
-    const int64_t work = depth * p->columns * p->channel_block;
-    const int64_t room = SUM_BYTES / ((int64_t)p->channel_block * p->columns * loop_kind_bytes(c->kind));
-    int64_t blocks = p->one_block ? ITEM_WORK / work : room;
-    blocks = blocks > MAX_ITEM_BLOCKS ? MAX_ITEM_BLOCKS : blocks;
-    while (blocks > 1 && item_count(p, p->channel_block, blocks) < WANTED_ITEMS)
-        blocks--;
-    p->item_blocks = blocks < 1 ? 1 : (uint32_t)blocks;
-}
-
-static void plan_product(Plan *p)
-{
-    const Convolution *c = p->c;
-    p->vectors = c->context->target->tile_vectors;
-    if (dim_is_constant(c->pixels) && c->pixels.constant <= c->lanes)
-        p->vectors = 1;
-    p->columns = p->vectors * c->lanes;
-    plan_depth(p);
-    plan_runs(p);
-    plan_channels(p);
-    plan_items(p);
-}
-
-/* ---------------------------------------------------------------- main kernel ---- */
-
 typedef struct Main {
-    const Plan *p;
+    const ConvolutionPlan *p;
     const Convolution *c;
     Expression *expression;
     LoopFunction *f;
@@ -273,7 +40,7 @@ static Reg bytes_of(LoopFunction *f, Reg count, ElementType element)
 
 static bool has_table(const Convolution *c)
 {
-    return dim_is_constant(c->taps) && c->taps.constant <= MAX_TABLE;
+    return dim_is_constant(c->taps) && c->taps.constant <= MAX_TAP_TABLE;
 }
 
 static void fill_table(const Main *m)
@@ -312,7 +79,7 @@ static Reg pixel_offset(const Main *m, Reg pixel, Reg *left)
  * the next row, or the panel's slack, covers. */
 static void find_runs(Main *m)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     const Reg end = loop_index_min(f, loop_add(f, m->pixel, loop_index(f, p->columns)), m->pixels);
     const Reg at = loop_variable(f, m->pixel), count = loop_variable(f, loop_index(f, 0));
@@ -357,7 +124,7 @@ typedef struct Runs {
 /* One row of the panel: all runs of one tap. `at`: of the row in the panel, `tap`: of the tap in the image. */
 static void copy_runs(const Main *m, const Runs *runs, Reg at, Reg tap, Reg valid)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     if (m->c->spatial == 1) {
         copy_run(m, loop_add(f, tap, loop_mul(f, m->pixel, dim_register(m->expression, m->c->axis[0].pitch))), at,
@@ -379,7 +146,7 @@ static void copy_runs(const Main *m, const Runs *runs, Reg at, Reg tap, Reg vali
 /* Gathers channels c0 … c1 - 1 by taps t0 … t1 - 1 into the panel. */
 static void gather_panel(const Main *m, Reg c0, Reg c1, Reg t0, Reg t1, Reg valid)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     Runs runs;
     for (uint32_t i = 0; m->c->spatial > 1 && i < p->most_runs && p->most_runs <= MAX_UNROLLED_RUNS; i++) {
@@ -416,35 +183,57 @@ static void gather(const Main *m, Reg c0, Reg c1, Reg t0, Reg t1)
     loop_close(f);
 }
 
-/* All channel tiles of the item against the panel; `take` gets the sums when it isn't NULL. */
-static void multiply_channels(const Main *m, Reg first, Reg depth, uint32_t vectors, TakeSum *take)
+/* The tile of `rows` channels from `row` of the item on. */
+static Tile channel_tile(const Main *m, Reg row, Reg first, Reg depth, uint32_t rows, uint32_t vectors)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     const uint32_t sum_bytes = loop_kind_bytes(m->c->kind);
     Tile tile = m->tile;
-    const Reg width = loop_index(f, p->width);
-    const Reg row = loop_for(f, loop_index(f, 0), m->rows, width);
-    const Reg count = loop_index_min(f, loop_sub(f, m->rows, row), width);
-    const Reg panel = p->packed ? index_divide(f, row, width) : row;
-    const Reg skipped =
-        loop_add(f, loop_mul(f, panel, dim_register(m->expression, p->packed ? p->weights_panel : p->weights_row)),
-                 loop_mul(f, first, tile.left_depth));
+    const Reg panel = p->packed ? index_divide(f, row, loop_index(f, p->width)) : row;
+    const Reg stride = dim_register(m->expression, p->packed ? p->weights_panel : p->weights_row);
+    const Reg skipped = loop_add(f, loop_mul(f, panel, stride), loop_mul(f, first, tile.left_depth));
     tile.left = loop_pointer_add(f, m->weights, bytes_of(f, skipped, p->weights_element));
+    tile.left_rows = p->packed && rows > p->width ? p->width : 0;
+    tile.left_panel = stride;
     tile.out = loop_pointer_add(f, m->block_sums, loop_mul(f, row, loop_index(f, (int64_t)p->columns * sum_bytes)));
     tile.depth = depth;
+    tile.rows = rows;
     tile.vectors = vectors;
+    tile.first_row = row;
+    return tile;
+}
+
+/* All channel tiles of the item against the panel; `take` gets the sums when it isn't NULL. Single vectors are met by
+ * two panels of weights at once, so that enough sums are in flight. */
+static void multiply_channels(const Main *m, Reg first, Reg depth, uint32_t vectors, TakeSum *take)
+{
+    const ConvolutionPlan *p = m->p;
+    LoopFunction *f = m->f;
+    const Reg width = loop_index(f, p->width), two = loop_index(f, 2 * p->width);
+    Reg start = loop_index(f, 0);
+    if (vectors == 1) {
+        const Reg end = loop_mul(f, index_divide(f, m->rows, two), two);
+        const Reg row = loop_for(f, start, end, two);
+        Tile tile = channel_tile(m, row, first, depth, 2 * p->width, 1);
+        tile.take = take;
+        tile.take_data = (void *)m;
+        tile_multiply(m->c->context, m->expression, f, &tile);
+        loop_close(f);
+        start = end;
+    }
+    const Reg row = loop_for(f, start, m->rows, width);
+    Tile tile = channel_tile(m, row, first, depth, p->width, vectors);
     tile.take = take;
     tile.take_data = (void *)m;
-    tile.first_row = row;
-    tile_multiply_rows(m->c->context, m->expression, f, &tile, count);
+    tile_multiply_rows(m->c->context, m->expression, f, &tile, loop_index_min(f, loop_sub(f, m->rows, row), width));
     loop_close(f);
 }
 
 /* The last block of pixels may need one vector only. */
 static void multiply(const Main *m, Reg first, Reg depth)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     const int64_t rest = dim_is_constant(m->c->pixels) ? m->c->pixels.constant % p->columns : 1;
     if (p->vectors == 1 || rest == 0 || rest > m->c->lanes) {
@@ -487,7 +276,7 @@ static void take_sum(void *data, Reg first_row, uint32_t row, uint32_t vector, R
 
 static void emit_sums(const Main *m, bool edge)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     const uint32_t mark = expression_mark(m->expression);
     const Reg row = loop_for(f, loop_index(f, 0), m->rows, loop_index(f, 1));
@@ -542,7 +331,7 @@ static void finish_block(const Main *m)
 /* Sets what the item decides: image, group, output channels; gives its group of pixel blocks. */
 static Reg begin_item(Main *m, Reg item, Reg pixel_groups, Reg channel_blocks)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     const Convolution *c = m->c;
     LoopFunction *f = m->f;
     const Reg outputs = dim_register(m->expression, c->group_outputs), groups = loop_index(f, c->groups);
@@ -568,7 +357,7 @@ static Reg begin_item(Main *m, Reg item, Reg pixel_groups, Reg channel_blocks)
 /* Opens a loop over the item's pixel blocks first … end - 1. */
 static void for_blocks(Main *m, Reg first, Reg end)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     const Reg block = loop_for(f, first, end, loop_index(f, 1));
     const Reg number = p->one_block ? loop_index(f, 0) : loop_sub(f, block, first);
@@ -580,7 +369,7 @@ static void for_blocks(Main *m, Reg first, Reg end)
 /* Block by block of the depth, so that its weights stay near while all pixels of the item meet them. */
 static void emit_depth(Main *m, Reg first, Reg end)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     const Reg channels = dim_register(m->expression, m->c->group_channels),
               taps = dim_register(m->expression, m->c->taps);
@@ -603,7 +392,7 @@ static void emit_depth(Main *m, Reg first, Reg end)
 
 static void emit_item(Main *m, Reg item, Reg pixel_groups, Reg channel_blocks, Reg pixel_blocks)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     const Reg first = loop_mul(f, begin_item(m, item, pixel_groups, channel_blocks), loop_index(f, p->item_blocks));
     const Reg end = loop_index_min(f, loop_add(f, first, loop_index(f, p->item_blocks)), pixel_blocks);
@@ -618,7 +407,7 @@ static void emit_item(Main *m, Reg item, Reg pixel_groups, Reg channel_blocks, R
 
 static Tile make_tile(const Main *m)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     const Convolution *c = m->c;
     Tile tile = {.kind = c->kind,
                  .lanes = c->lanes,
@@ -642,7 +431,7 @@ static Tile make_tile(const Main *m)
 
 static void make_locals(Main *m)
 {
-    const Plan *p = m->p;
+    const ConvolutionPlan *p = m->p;
     LoopFunction *f = m->f;
     const int64_t slack = p->columns + (int64_t)p->run_vectors * m->c->lanes;
     m->panel = loop_local(f, m->c->kind, (int64_t)p->depth_block * p->columns + slack);
@@ -656,7 +445,7 @@ static void make_locals(Main *m)
     }
 }
 
-static Status lower_main(const Plan *p)
+static Status lower_main(const ConvolutionPlan *p)
 {
     const Convolution *c = p->c;
     Module *module = c->module;
@@ -699,15 +488,15 @@ Status lower_convolution(const LowerContext *context, const Graph *region, Lower
                      .hub = graph_node(region, hub),
                      .lowered = lowered,
                      .temporary = dim_constant(0)};
-    Plan p = {.c = &c};
-    TRY(read_node(&c));
+    ConvolutionPlan p = {.c = &c};
+    TRY(convolution_read(&c));
     if (is_channel_convolution(&c))
         return lower_channel_convolution(&c);
     if (is_direct_convolution(&c))
         return lower_direct_convolution(&c);
-    TRY(plan_weights(&p));
+    TRY(convolution_plan_weights(&p));
     TRY(convolution_image(&c));
-    plan_product(&p);
+    convolution_plan_product(&p);
     TRY(lower_main(&p));
     lowered->temporary_bytes = c.temporary;
     lowered->in_place = epilogue_in_place(&c.epilogue);

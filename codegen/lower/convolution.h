@@ -50,6 +50,32 @@ typedef struct Convolution {
     Epilogue epilogue;
 } Convolution;
 
+/* Reads the node. */
+Status convolution_read(Convolution *c);
+
+/* Numbers of the product form (convolution_plan.c). */
+typedef struct ConvolutionPlan {
+    Convolution *c;
+    bool packed;
+    uint32_t weights_buffer;
+    ElementType weights_element;
+    Dim weights_offset, weights_row, weights_depth,
+        weights_panel;                  /* weights_panel: of packed ones, from panel to panel */
+    uint32_t width;                     /* channels in a panel, rows in a tile */
+    uint32_t vectors, columns;          /* of a pixel block */
+    uint32_t channel_block;             /* output channels of an item, a multiple of the width */
+    uint32_t item_blocks;               /* pixel blocks of an item */
+    uint32_t depth_block;               /* rows of the panel */
+    int64_t block_channels, block_taps; /* the depth block as channels by taps */
+    bool one_block;                     /* the whole depth fits */
+    uint32_t most_runs, run_vectors;
+} ConvolutionPlan;
+
+/* Plans how weights are read: where they are, or from a copy that a kernel of its own makes. */
+Status convolution_plan_weights(ConvolutionPlan *plan);
+/* Plans blocks and tiles, when weights and image are planned. */
+void convolution_plan_product(ConvolutionPlan *plan);
+
 /* Plans the image, and appends the kernel that writes it to the temporary when it isn't read in place. */
 Status convolution_image(Convolution *c);
 
