@@ -80,12 +80,12 @@ typedef struct Call {
 struct ArrayNode {
     atomic_uint refs;
     ArrayType type;
-    uint64_t serial;         /* newest trace it depends on; 0: none */
+    uint64_t serial;          /* newest trace it depends on; 0: none */
     _Atomic(Buffer *) buffer; /* NULL: not computed yet */
-    Call *call;              /* NULL: concrete, placeholder or error */
-    uint32_t result;         /* of the call */
-    ArrayNode *value;        /* a placeholder's, where the function is traced on real arrays */
-    char *error;             /* the first cause, for arrays that failed */
+    Call *call;               /* NULL: concrete, placeholder or error */
+    uint32_t result;          /* of the call */
+    ArrayNode *value;         /* a placeholder's, where the function is traced on real arrays */
+    char *error;              /* the first cause, for arrays that failed */
     uint64_t mark;
     uint32_t slot;
 };
@@ -109,9 +109,9 @@ struct Engine {
     atomic_uint refs;
     pthread_mutex_t mutex;
     Target target;
-    atomic_ullong serial;       /* of traces */
-    uint64_t mark;              /* of walks */
-    uint64_t clock;             /* of uses of models */
+    atomic_ullong serial; /* of traces */
+    uint64_t mark;        /* of walks */
+    uint64_t clock;       /* of uses of models */
     Fragment *fragment[FRAGMENT_BUCKETS];
     uint32_t fragment_count;
     CompiledModel *model[MAX_MODELS];
@@ -156,7 +156,10 @@ adze_status context_fail(adze_context *context, adze_status status, const char *
 adze_status context_fail_node(adze_context *context, const ArrayNode *node);
 /* Hands a failure of a scope to its parent, naming the transform it came through. */
 adze_status context_pass_on(adze_context *context, const adze_context *scope, const char *transform);
-static inline ArrayNode *node_of(adze_array array) { return (ArrayNode *)array.node; }
+static inline ArrayNode *node_of(adze_array array)
+{
+    return (ArrayNode *)array.node;
+}
 
 /* ---------------------------------------------------------------- fragments ---- */
 

@@ -182,7 +182,8 @@ void trace_release(Trace *trace)
 adze_status trace_failed(adze_context *context, const Trace *trace, const char *transform)
 {
     const DiagMessage *message = trace->diag.first;
-    return context_fail(context, message != NULL && message->status == STATUS_UNSUPPORTED ? ADZE_UNSUPPORTED : ADZE_FAILED,
+    return context_fail(context,
+                        message != NULL && message->status == STATUS_UNSUPPORTED ? ADZE_UNSUPPORTED : ADZE_FAILED,
                         "%s%s%s%s", transform == NULL ? "" : "[", transform == NULL ? "" : transform,
                         transform == NULL ? "" : "] ", message == NULL ? "out of memory" : message->what);
 }

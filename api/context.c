@@ -144,8 +144,8 @@ adze_status context_fail_node(adze_context *context, const ArrayNode *node)
 adze_status context_pass_on(adze_context *context, const adze_context *scope, const char *transform)
 {
     const adze_status status = scope->status == ADZE_DONE ? ADZE_FAILED : scope->status;
-    fail_with(context, status, scope->message.length == 0 ? "the function failed without a message"
-                                                         : strbuf_text(&scope->message));
+    fail_with(context, status,
+              scope->message.length == 0 ? "the function failed without a message" : strbuf_text(&scope->message));
     if (scope->trail.length > 0)
         strbuf_add(&context->trail, strbuf_text(&scope->trail));
     if (transform != NULL)

@@ -62,7 +62,8 @@ static adze_status check_scalar(adze_context *context, const Trace *trace)
         return ADZE_DONE;
     StrBuf text = {0};
     array_type_print(&type, &text);
-    context_fail(context, ADZE_INVALID, "[grad] the first result is %s, should be a floating scalar", strbuf_text(&text));
+    context_fail(context, ADZE_INVALID, "[grad] the first result is %s, should be a floating scalar",
+                 strbuf_text(&text));
     strbuf_release(&text);
     return ADZE_INVALID;
 }
@@ -117,8 +118,8 @@ adze_status derive_gradient(adze_context *context, adze_closure *closure, ArrayN
 
 /* ---- reverse mode ---- */
 
-static adze_status match_cotangents(adze_context *context, const Trace *trace, ArrayNode *const *cotangent, size_t count,
-                                    NodeList *list)
+static adze_status match_cotangents(adze_context *context, const Trace *trace, ArrayNode *const *cotangent,
+                                    size_t count, NodeList *list)
 {
     if (count != trace->result_count)
         return context_fail(context, ADZE_USAGE,
@@ -147,8 +148,8 @@ static uint32_t floating_arguments(ArrayNode *const *in, size_t count, uint32_t 
 }
 
 /* Adds the next of `derived` for arrays that are differentiable, zeros for others. */
-static bool add_derived(adze_context *context, ArrayNode *const *of, size_t count, const NodeList *derived, size_t first,
-                        NodeList *results)
+static bool add_derived(adze_context *context, ArrayNode *const *of, size_t count, const NodeList *derived,
+                        size_t first, NodeList *results)
 {
     bool good = true;
     for (size_t i = 0; good && i < count; i++) {
@@ -170,9 +171,9 @@ static adze_status apply_vjp(adze_context *context, Trace *trace, ArrayNode *con
     if (wrt == NULL)
         return context_fail(context, ADZE_NO_MEMORY, "out of memory");
     const Graph *graph = transform_vjp(trace->graph, wrt, floating_arguments(primal, count, wrt));
-    const adze_status status =
-        graph == NULL ? trace_failed(context, trace, "vjp")
-                      : trace_apply(context, trace, graph, primal, cotangent->node, cotangent->count, all);
+    const adze_status status = graph == NULL
+                                   ? trace_failed(context, trace, "vjp")
+                                   : trace_apply(context, trace, graph, primal, cotangent->node, cotangent->count, all);
     free(wrt);
     return status;
 }
@@ -182,8 +183,7 @@ adze_status derive_vjp(adze_context *context, adze_closure *closure, ArrayNode *
 {
     Trace trace;
     NodeList matched = {0}, all = {0};
-    adze_status status =
-        trace_closure(context, closure, primal, primal_count, TRACE_ON_VALUES, "vjp", &trace);
+    adze_status status = trace_closure(context, closure, primal, primal_count, TRACE_ON_VALUES, "vjp", &trace);
     if (status != ADZE_DONE)
         return status;
     *result_count = trace.result_count;
@@ -224,9 +224,9 @@ static adze_status apply_jvp(adze_context *context, Trace *trace, ArrayNode *con
     for (size_t i = 0; i < count; i++)
         active[i] = is_differentiable(primal[i]);
     const Graph *graph = transform_jvp(trace->graph, active);
-    const adze_status status =
-        graph == NULL ? trace_failed(context, trace, "jvp")
-                      : trace_apply(context, trace, graph, primal, tangent->node, tangent->count, all);
+    const adze_status status = graph == NULL
+                                   ? trace_failed(context, trace, "jvp")
+                                   : trace_apply(context, trace, graph, primal, tangent->node, tangent->count, all);
     free(active);
     return status;
 }
@@ -236,8 +236,7 @@ adze_status derive_jvp(adze_context *context, adze_closure *closure, ArrayNode *
 {
     Trace trace;
     NodeList matched = {0}, all = {0};
-    adze_status status =
-        trace_closure(context, closure, primal, primal_count, TRACE_ON_VALUES, "jvp", &trace);
+    adze_status status = trace_closure(context, closure, primal, primal_count, TRACE_ON_VALUES, "jvp", &trace);
     if (status != ADZE_DONE)
         return status;
     *result_count = trace.result_count;

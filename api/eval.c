@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Evaluation: everything that isn't computed yet becomes one graph, is compiled and run. Compiled models are kept by the
- * hash of what they compute (fragments, how they are wired, types of what is given), a bounded number of them.
- * The mutex is held while the graph is collected and compiled, not while it runs. */
+ * Evaluation: everything that isn't computed yet becomes one graph, is compiled and run. Compiled models are kept by
+ * the hash of what they compute (fragments, how they are wired, types of what is given), a bounded number of them. The
+ * mutex is held while the graph is collected and compiled, not while it runs. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +40,7 @@ typedef struct Job {
     Walk walk;
     Call **call;
     size_t call_count;
-    ArrayNode **result;   /* of those calls, one after the other */
+    ArrayNode **result; /* of those calls, one after the other */
     size_t result_count;
     CompiledModel *compiled;
     Buffer **input, **output;

@@ -16,9 +16,9 @@ static bool import_attr(Importer *importer, Attr *attr)
     Module *module = importer->to->module;
     if (attr_info[attr->key].form == FORM_CONSTANT) {
         const Constant *constant = constant_get(source, attr->constant);
-        attr->constant = constant_copy(module, type_make(module, constant->type.element, constant->type.dim,
-                                                         constant->type.rank),
-                                       constant_data(source, attr->constant));
+        attr->constant =
+            constant_copy(module, type_make(module, constant->type.element, constant->type.dim, constant->type.rank),
+                          constant_data(source, attr->constant));
     } else if (attr_info[attr->key].form == FORM_GRAPH) {
         module_fail(module, STATUS_UNSUPPORTED, "", "a function with calls of named graphs can't be transformed yet");
         return false;
@@ -90,8 +90,8 @@ Graph *region_import(const Graph *from, Module *module)
     }
     for (uint32_t i = 0; i < from->parameter_count; i++) {
         const Type type = value_type(from, from->parameter[i]);
-        argument[i] = graph_add_parameter(to, parameter_name(from, i),
-                                          type_make(module, type.element, type.dim, type.rank));
+        argument[i] =
+            graph_add_parameter(to, parameter_name(from, i), type_make(module, type.element, type.dim, type.rank));
     }
     graph_import(from, to, argument, result);
     for (uint32_t i = 0; i < from->result_count && module->status == STATUS_OK; i++)

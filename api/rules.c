@@ -171,9 +171,8 @@ static Value rule_floor_divide(RuleCall *call)
     Value x, y;
     promote_two(call, &x, &y);
     const Value quotient = build_binary(&call->b, OP_div, x, y);
-    return is_ready(call) && element_is_floating(element_of(call, quotient))
-               ? build_unary(&call->b, OP_floor, quotient)
-               : quotient;
+    return is_ready(call) && element_is_floating(element_of(call, quotient)) ? build_unary(&call->b, OP_floor, quotient)
+                                                                             : quotient;
 }
 
 /* max + log1p(exp(-|x - y|)) */
@@ -185,7 +184,8 @@ static Value rule_logaddexp(RuleCall *call)
     x = as_floating(call, x);
     y = as_floating(call, y);
     const Value apart = build_unary(b, OP_neg, build_unary(b, OP_abs, build_binary(b, OP_sub, x, y)));
-    return build_binary(b, OP_add, build_binary(b, OP_max, x, y), build_unary(b, OP_log1p, build_unary(b, OP_exp, apart)));
+    return build_binary(b, OP_add, build_binary(b, OP_max, x, y),
+                        build_unary(b, OP_log1p, build_unary(b, OP_exp, apart)));
 }
 
 static Value rule_matmul(RuleCall *call)
@@ -230,7 +230,8 @@ static bool place_axis(RuleCall *call, int64_t *axis, uint32_t rank)
         *axis += rank;
     if (*axis >= 0 && *axis < rank)
         return true;
-    module_fail(call->b.graph->module, STATUS_INVALID, "", "axis %lld of an array with %u axes", (long long)given, rank);
+    module_fail(call->b.graph->module, STATUS_INVALID, "", "axis %lld of an array with %u axes", (long long)given,
+                rank);
     return false;
 }
 

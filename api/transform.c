@@ -41,8 +41,8 @@ static adze_status gradient_call(adze_context *context, const adze_array *in, si
     ArrayNode **node = nodes_of(in, count);
     if (node == NULL)
         return no_memory(context);
-    const adze_status status = derive_gradient(context, gradient->inner, node, count, gradient->argnum,
-                                               gradient->count, gradient->values, &results->list);
+    const adze_status status = derive_gradient(context, gradient->inner, node, count, gradient->argnum, gradient->count,
+                                               gradient->values, &results->list);
     free(node);
     return status;
 }
@@ -89,7 +89,8 @@ adze_closure *adze_value_and_grad(adze_context *context, adze_closure *closure, 
 adze_closure *adze_grad(adze_context *context, adze_closure *closure, const int *argnums, size_t count)
 {
     const int first = 0;
-    return gradient_new(context, "grad", closure, argnums == NULL ? &first : argnums, argnums == NULL ? 1 : count, false);
+    return gradient_new(context, "grad", closure, argnums == NULL ? &first : argnums, argnums == NULL ? 1 : count,
+                        false);
 }
 
 /* ---- vjp, jvp ---- */
@@ -106,10 +107,10 @@ adze_status adze_vjp(adze_context *context, adze_closure *closure, const adze_ar
     NodeList results = {0};
     size_t result_count = 0;
     ArrayNode **primals = nodes_of(primal, primal_count), **cotangents = nodes_of(cotangent, cotangent_count);
-    adze_status status = primals == NULL || cotangents == NULL
-                             ? no_memory(context)
-                             : derive_vjp(context, closure, primals, primal_count, cotangents, cotangent_count, &results,
-                                          &result_count);
+    adze_status status =
+        primals == NULL || cotangents == NULL
+            ? no_memory(context)
+            : derive_vjp(context, closure, primals, primal_count, cotangents, cotangent_count, &results, &result_count);
     if (status == ADZE_DONE) {
         give_out(context, &results, 0, result_count, out);
         give_out(context, &results, result_count, primal_count, primal_cotangent);
@@ -156,7 +157,8 @@ static void wrapped_destroy(void *payload)
     free(wrapped);
 }
 
-static adze_closure *wrapped_new(adze_context *context, adze_function *function, adze_closure *inner, adze_closure *rule)
+static adze_closure *wrapped_new(adze_context *context, adze_function *function, adze_closure *inner,
+                                 adze_closure *rule)
 {
     Wrapped *wrapped = calloc(1, sizeof *wrapped);
     if (wrapped == NULL) {
@@ -275,7 +277,8 @@ static Value checked_cotangent(Builder *b, Value given, Type due, uint32_t index
 {
     Module *module = b->graph->module;
     if (module->status == STATUS_OK && !type_same_shape(value_type(b->graph, given), due))
-        module_fail(module, STATUS_INVALID, "", "the rule's cotangent %u has another shape than primal %u", index, index);
+        module_fail(module, STATUS_INVALID, "", "the rule's cotangent %u has another shape than primal %u", index,
+                    index);
     return module->status == STATUS_OK ? build_cast(b, given, due.element) : given;
 }
 
@@ -317,15 +320,16 @@ static adze_status custom_build(adze_context *context, Trace *forward, const Tra
                                 adze_results *results)
 {
     if (rule->result_count != forward->argument_count)
-        return context_fail(context, ADZE_INVALID, "[custom_vjp] the rule gives %u cotangents, the function has %u primals",
+        return context_fail(context, ADZE_INVALID,
+                            "[custom_vjp] the rule gives %u cotangents, the function has %u primals",
                             rule->result_count, forward->argument_count);
     Graph *region[] = {forward_region(forward, rule), rule_region(forward, rule)};
     Graph *graph = region[0] == NULL || region[1] == NULL || forward->module->status != STATUS_OK
                        ? NULL
                        : graph_of_node(forward->module, forward->graph, &rule->captured, OP_custom, region, 2);
-    return graph == NULL ? trace_failed(context, forward, "custom_vjp")
-                         : trace_apply(context, forward, graph, in, rule->captured.node, rule->captured.count,
-                                       &results->list);
+    return graph == NULL
+               ? trace_failed(context, forward, "custom_vjp")
+               : trace_apply(context, forward, graph, in, rule->captured.node, rule->captured.count, &results->list);
 }
 
 static adze_status custom_apply(adze_context *context, const Wrapped *wrapped, ArrayNode *const *in, size_t count,
@@ -338,7 +342,8 @@ static adze_status custom_apply(adze_context *context, const Wrapped *wrapped, A
         return status;
     status = rule_arguments(&forward, in, &like) ? ADZE_DONE : no_memory(context);
     if (status == ADZE_DONE)
-        status = trace_closure(context, wrapped->rule, like.node, like.count, TRACE_ABSTRACT, "custom_vjp's rule", &rule);
+        status =
+            trace_closure(context, wrapped->rule, like.node, like.count, TRACE_ABSTRACT, "custom_vjp's rule", &rule);
     if (status == ADZE_DONE) {
         status = custom_build(context, &forward, &rule, in, results);
         trace_release(&rule);

@@ -143,8 +143,8 @@ static void gradients(adze_context *c)
     value_and_grad(c, "x^2 at 3", square, NULL, &x3, 1, first, 1, LIST(9), LIST(6), 1);
     value_and_grad(c, "x^2 + y^3 at (2, 1)", square_plus_cube, NULL, (adze_array[]){two, adze_scalar(c, 1)}, 2, both, 2,
                    LIST(5), LIST(4, 3), 1);
-    value_and_grad(c, "x^2 + y^2 at (2, 5), with respect to y", squares, NULL, (adze_array[]){two, adze_scalar(c, 5)}, 2,
-                   second, 1, LIST(29), LIST(10), 1);
+    value_and_grad(c, "x^2 + y^2 at (2, 5), with respect to y", squares, NULL, (adze_array[]){two, adze_scalar(c, 5)},
+                   2, second, 1, LIST(29), LIST(10), 1);
     value_and_grad(c, "2 x^2 at 3, 2 from outside", scaled, &two, &x3, 1, first, 1, LIST(18), LIST(12), 1);
     value_and_grad(c, "sum of [1 2 3 4]", sum, NULL, &vector4, 1, first, 1, LIST(10), ones, 4);
     value_and_grad(c, "inner(x, [4 5 6]) at [1 2 3]", inner_with, &other, &vector, 1, first, 1, LIST(32), data + 3, 3);
@@ -155,7 +155,8 @@ static void gradients(adze_context *c)
 static void products(adze_context *c)
 {
     const int64_t three = 3;
-    const adze_array x = adze_from(c, LIST(1, 2, 3), &three, 1, ADZE_F32), two = adze_scalar(c, 2), x3 = adze_scalar(c, 3);
+    const adze_array x = adze_from(c, LIST(1, 2, 3), &three, 1, ADZE_F32), two = adze_scalar(c, 2),
+                     x3 = adze_scalar(c, 3);
     const adze_array along = adze_from(c, LIST(2, 3, 4), &three, 1, ADZE_F32);
     adze_array out, derived;
     adze_closure *f = adze_closure_new(square, NULL, NULL), *s = adze_closure_new(sum, NULL, NULL);

@@ -16,7 +16,8 @@ typedef struct Callback {
     void (*dtor)(void *);
 } Callback;
 
-static Callback *callback_new(mlx_function *function, mlx_custom_function_rule *rule, void *payload, void (*dtor)(void *))
+static Callback *callback_new(mlx_function *function, mlx_custom_function_rule *rule, void *payload,
+                              void (*dtor)(void *))
 {
     Callback *callback = calloc(1, sizeof *callback);
     if (callback == NULL) {
@@ -254,7 +255,8 @@ static adze_status order_argnums(adze_context *scope, const GradientBox *box, si
     for (size_t i = 0; i < box->count; i++) {
         const int64_t number = box->argnum[i] < 0 ? box->argnum[i] + (int64_t)inputs : box->argnum[i];
         if (number < 0 || number >= (int64_t)inputs)
-            return context_fail(scope, ADZE_USAGE, "[grad] Invalid argument number for function with %zu inputs.", inputs);
+            return context_fail(scope, ADZE_USAGE, "[grad] Invalid argument number for function with %zu inputs.",
+                                inputs);
         size_t at = i;
         for (; at > 0 && argnum[at - 1] > number; at--)
             argnum[at] = argnum[at - 1];

@@ -12,12 +12,24 @@
 
 #define MLX_API __attribute__((visibility("default")))
 
-typedef struct mlx_array { void *ctx; } mlx_array;
-typedef struct mlx_stream { void *ctx; } mlx_stream;
-typedef struct mlx_vector_array { void *ctx; } mlx_vector_array;
-typedef struct mlx_closure { void *ctx; } mlx_closure;
-typedef struct mlx_closure_custom { void *ctx; } mlx_closure_custom;
-typedef struct mlx_closure_value_and_grad { void *ctx; } mlx_closure_value_and_grad;
+typedef struct mlx_array {
+    void *ctx;
+} mlx_array;
+typedef struct mlx_stream {
+    void *ctx;
+} mlx_stream;
+typedef struct mlx_vector_array {
+    void *ctx;
+} mlx_vector_array;
+typedef struct mlx_closure {
+    void *ctx;
+} mlx_closure;
+typedef struct mlx_closure_custom {
+    void *ctx;
+} mlx_closure_custom;
+typedef struct mlx_closure_value_and_grad {
+    void *ctx;
+} mlx_closure_value_and_grad;
 typedef uint32_t mlx_dtype; /* the numbers of ElementType */
 
 typedef void mlx_error_handler(const char *message, void *data);
@@ -130,7 +142,8 @@ MLX_API int mlx_closure_value_and_grad_free(mlx_closure_value_and_grad cls);
 MLX_API int mlx_closure_value_and_grad_apply(mlx_vector_array *res_0, mlx_vector_array *res_1,
                                              mlx_closure_value_and_grad cls, mlx_vector_array input);
 
-MLX_API int mlx_value_and_grad(mlx_closure_value_and_grad *res, mlx_closure fun, const int *argnums, size_t argnums_num);
+MLX_API int mlx_value_and_grad(mlx_closure_value_and_grad *res, mlx_closure fun, const int *argnums,
+                               size_t argnums_num);
 MLX_API int mlx_vjp(mlx_vector_array *res_0, mlx_vector_array *res_1, mlx_closure fun, mlx_vector_array primals,
                     mlx_vector_array cotangents);
 MLX_API int mlx_jvp(mlx_vector_array *res_0, mlx_vector_array *res_1, mlx_closure fun, mlx_vector_array primals,

@@ -14,8 +14,8 @@
  * own. A context is used by one thread at a time; contexts of one family may be used by several threads at once.
  *
  * ARRAYS are lazy: functions check types and shapes at once, and compute when elements are asked for (adze_read,
- * adze_item, adze_eval). ERRORS stick: a function that fails gives an array that carries the message; what is made from it
- * carries the same one; it comes out where the array is used.
+ * adze_item, adze_eval). ERRORS stick: a function that fails gives an array that carries the message; what is made from
+ * it carries the same one; it comes out where the array is used.
  *
  * CLOSURES are C functions with a payload. They are counted: adze_closure_free gives up one hold, and transforms hold
  * the closures they are made from.
@@ -163,8 +163,8 @@ ADZE_API adze_closure *adze_value_and_grad(adze_context *context, adze_closure *
 ADZE_API adze_closure *adze_grad(adze_context *context, adze_closure *closure, const int *argnums, size_t count);
 /* Arguments: primals, then one cotangent for each result. Results: the function's, then one cotangent a primal. */
 ADZE_API adze_status adze_vjp(adze_context *context, adze_closure *closure, const adze_array *primal,
-                              size_t primal_count, const adze_array *cotangent, size_t cotangent_count,
-                              adze_array *out, adze_array *primal_cotangent);
+                              size_t primal_count, const adze_array *cotangent, size_t cotangent_count, adze_array *out,
+                              adze_array *primal_cotangent);
 /* out and tangent_out: one for each of cotangent_count (out_count) results. */
 ADZE_API adze_status adze_jvp(adze_context *context, adze_closure *closure, const adze_array *primal,
                               const adze_array *tangent, size_t primal_count, adze_array *out, adze_array *tangent_out,
