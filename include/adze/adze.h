@@ -176,6 +176,12 @@ ADZE_API adze_closure *adze_custom_vjp(adze_context *context, adze_closure *clos
 /* Traced once for each set of input types; later calls replay what was traced. */
 ADZE_API adze_closure *adze_compile(adze_context *context, adze_closure *closure);
 
+/* Writes the function for inputs of the types of `in`, ahead of time; the kind is told by the suffix: .so .o .c .h .ll
+ * .bc .s (code, under the C identifier `name`: see adze/model.h), .adze (the graph as text, for `adze compile`),
+ * .loops. Captured arrays become constants. */
+ADZE_API adze_status adze_export(adze_context *context, adze_closure *closure, const adze_array *in, size_t count,
+                                 const char *name, const char *path);
+
 #ifdef __cplusplus
 }
 #endif
