@@ -10,27 +10,21 @@
 
 #include "codegen/lower/contract.h"
 #include "frontend/frontend.h"
-#include "ir/build.h"
 #include "passes/passes.h"
+#include "tests/models_build.h"
 #include "tests/random_graph.h"
 
 /* ---- building ---- */
 
-typedef struct Maker {
-    Module *module;
-    Builder b;
-    uint64_t state;
-} Maker;
-
-static Maker start(Diag *diag, uint64_t seed)
+ModelMaker model_start(Diag *diag, uint64_t seed)
 {
-    Maker m = {.module = module_create(diag), .state = seed};
+    ModelMaker m = {.module = module_create(diag), .state = seed};
     if (m.module != NULL)
         m.b.graph = graph_create(m.module, "main");
     return m;
 }
 
-static Module *finish(Maker *m)
+Module *model_finish(ModelMaker *m)
 {
     if (m->module == NULL || m->module->status == STATUS_OK)
         return m->module;
@@ -38,20 +32,12 @@ static Module *finish(Maker *m)
     return NULL;
 }
 
-static Dim number(int64_t value)
-{
-    return dim_constant(value);
-}
-
-static Value input(Maker *m, const char *name, ElementType element, const Dim *dim, uint32_t rank)
+Value model_input(ModelMaker *m, const char *name, ElementType element, const Dim *dim, uint32_t rank)
 {
     return graph_add_parameter(m->b.graph, name, type_make(m->module, element, dim, rank));
 }
-#define INPUT(m, name, element, ...)                                                                                   \
-    input(m, name, ELEMENT_##element, (Dim[]){__VA_ARGS__}, sizeof((Dim[]){__VA_ARGS__}) / sizeof(Dim))
 
-/* Uniform around 0, of about the variance that keeps a product with `fan_in` summands as large as its input. */
-static Value weights(Maker *m, int64_t fan_in, const int64_t *dim, uint32_t rank)
+Value model_weights(ModelMaker *m, int64_t fan_in, const int64_t *dim, uint32_t rank)
 {
     int64_t count = 1;
     for (uint32_t i = 0; i < rank; i++)
@@ -66,16 +52,19 @@ static Value weights(Maker *m, int64_t fan_in, const int64_t *dim, uint32_t rank
     free(data);
     return build_constant(&m->b, id);
 }
-#define WEIGHTS(m, fan_in, ...)                                                                                        \
-    weights(m, fan_in, (int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-static Value dense(Maker *m, Value x, int64_t in, int64_t out)
+static Dim number(int64_t value)
+{
+    return dim_constant(value);
+}
+
+static Value dense(ModelMaker *m, Value x, int64_t in, int64_t out)
 {
     const Value product = build_matmul(&m->b, x, WEIGHTS(m, in, in, out));
     return build_binary(&m->b, OP_add, product, WEIGHTS(m, 1, out));
 }
 
-static Value layer_norm(Maker *m, Value x, int64_t size)
+static Value layer_norm(ModelMaker *m, Value x, int64_t size)
 {
     Builder *b = &m->b;
     const int64_t axis = value_type(b->graph, x).rank - 1;
@@ -86,7 +75,7 @@ static Value layer_norm(Maker *m, Value x, int64_t size)
     return build_binary(b, OP_add, scaled, WEIGHTS(m, 1, size));
 }
 
-static Value attention(Maker *m, const Value *operand, uint32_t count, double scale, bool causal)
+Value model_attention(ModelMaker *m, const Value *operand, uint32_t count, double scale, bool causal)
 {
     const Attr attr[] = {{.key = ATTR_scale, .real = scale}, {.key = ATTR_causal, .integer = causal}};
     return graph_add_value(
@@ -95,13 +84,13 @@ static Value attention(Maker *m, const Value *operand, uint32_t count, double sc
 }
 
 /* [batch, rows, heads * size] -> [batch, heads, rows, size] */
-static Value split_heads(Maker *m, Value x, Dim batch, Dim rows, int64_t heads, int64_t size)
+static Value split_heads(ModelMaker *m, Value x, Dim batch, Dim rows, int64_t heads, int64_t size)
 {
     const Dim dim[] = {batch, rows, number(heads), number(size)};
     return build_transpose(&m->b, build_reshape(&m->b, x, dim, 4), (int64_t[]){0, 2, 1, 3});
 }
 
-static Value join_heads(Maker *m, Value x, Dim batch, Dim rows, int64_t size)
+static Value join_heads(ModelMaker *m, Value x, Dim batch, Dim rows, int64_t size)
 {
     const Value rows_first = build_transpose(&m->b, x, (int64_t[]){0, 2, 1, 3});
     return build_reshape(&m->b, rows_first, (Dim[]){batch, rows, number(size)}, 3);
@@ -113,7 +102,7 @@ static Module *make_transformer(const char *name, Diag *diag)
 {
     enum { WIDTH = 44, HEADS = 4, HEAD = WIDTH / HEADS, INNER = 90 };
     (void)name;
-    Maker m = start(diag, 11);
+    ModelMaker m = model_start(diag, 11);
     Builder *b = &m.b;
     const Dim batch = dim_symbol(m.module, "batch", 1, 64, SYMBOL_INPUT);
     const Dim rows = dim_symbol(m.module, "rows", 1, 512, SYMBOL_INPUT);
@@ -124,18 +113,18 @@ static Module *make_transformer(const char *name, Diag *diag)
     for (int i = 0; i < 3; i++)
         operand[i] = split_heads(&m, dense(&m, normal, WIDTH, WIDTH), batch, rows, HEADS, HEAD);
     operand[3] = mask;
-    const Value seen = join_heads(&m, attention(&m, operand, 4, 0.3, false), batch, rows, WIDTH);
+    const Value seen = join_heads(&m, model_attention(&m, operand, 4, 0.3, false), batch, rows, WIDTH);
     const Value middle = build_binary(b, OP_add, x, dense(&m, seen, WIDTH, WIDTH));
     const Value inner = build_unary(b, OP_gelu, dense(&m, layer_norm(&m, middle, WIDTH), WIDTH, INNER));
     const Value out = build_binary(b, OP_add, middle, dense(&m, inner, INNER, WIDTH));
     graph_add_result(b->graph, out, "out");
     graph_add_result(b->graph, build_mean(b, out, (int64_t[]){1}, 1, false), "pooled");
-    return finish(&m);
+    return model_finish(&m);
 }
 
 /* ---- residual convolutional network ---- */
 
-static Value convolve(Maker *m, Value x, int64_t in, int64_t out, int64_t window, int64_t stride, int64_t groups)
+static Value convolve(ModelMaker *m, Value x, int64_t in, int64_t out, int64_t window, int64_t stride, int64_t groups)
 {
     const Dim padding[] = {number(window / 2), number(window / 2)};
     const WindowSpec spec = {.strides = (int64_t[]){stride, stride}, .low = padding, .high = padding, .groups = groups};
@@ -144,13 +133,13 @@ static Value convolve(Maker *m, Value x, int64_t in, int64_t out, int64_t window
 }
 
 /* x scale + shift, by channel, as a batch norm is at inference. */
-static Value scale_channels(Maker *m, Value x, int64_t channels)
+static Value scale_channels(ModelMaker *m, Value x, int64_t channels)
 {
     const Value scaled = build_binary(&m->b, OP_mul, x, WEIGHTS(m, 1, channels, 1, 1));
     return build_binary(&m->b, OP_add, scaled, WEIGHTS(m, 1, channels, 1, 1));
 }
 
-static Value relu(Maker *m, Value x)
+static Value relu(ModelMaker *m, Value x)
 {
     return build_binary_scalar(&m->b, OP_max, x, 0);
 }
@@ -159,7 +148,7 @@ static Module *make_residual(const char *name, Diag *diag)
 {
     enum { CHANNELS = 13, CLASSES = 7 };
     (void)name;
-    Maker m = start(diag, 12);
+    ModelMaker m = model_start(diag, 12);
     Builder *b = &m.b;
     const Dim batch = dim_symbol(m.module, "batch", 1, 64, SYMBOL_INPUT);
     const Dim height = dim_symbol(m.module, "height", 8, 64, SYMBOL_INPUT);
@@ -175,13 +164,13 @@ static Module *make_residual(const char *name, Diag *diag)
     const Value mean = build_mean(b, wide, (int64_t[]){2, 3}, 2, false);
     graph_add_result(b->graph, build_softmax(b, OP_softmax, dense(&m, mean, 21, CLASSES), 1), "classes");
     graph_add_result(b->graph, wide, "features");
-    return finish(&m);
+    return model_finish(&m);
 }
 
 /* ---- a decoder's step ---- */
 
 /* Turns halves of the last axis by angles position * frequency. */
-static Value rotate(Maker *m, Value x, Value position, int64_t size)
+static Value rotate(ModelMaker *m, Value x, Value position, int64_t size)
 {
     Builder *b = &m->b;
     const Value frequency = WEIGHTS(m, 3, size / 2);
@@ -198,7 +187,7 @@ static Module *make_decoder(const char *name, Diag *diag)
 {
     enum { WIDTH = 30, HEADS = 3, HEAD = WIDTH / HEADS, WORDS = 53 };
     (void)name;
-    Maker m = start(diag, 13);
+    ModelMaker m = model_start(diag, 13);
     Builder *b = &m.b;
     const Dim batch = dim_symbol(m.module, "batch", 1, 16, SYMBOL_INPUT);
     const Dim past = dim_symbol(m.module, "past", 0, 256, SYMBOL_INPUT);
@@ -215,7 +204,7 @@ static Module *make_decoder(const char *name, Diag *diag)
     part[0] = rotate(&m, part[0], position, HEAD);
     const Value key = build_concatenate(b, (Value[]){past_key, rotate(&m, part[1], position, HEAD)}, 2, 2);
     const Value value = build_concatenate(b, (Value[]){past_value, part[2]}, 2, 2);
-    const Value seen = attention(&m, (Value[]){part[0], key, value}, 3, 0.31, true);
+    const Value seen = model_attention(&m, (Value[]){part[0], key, value}, 3, 0.31, true);
     const Value next =
         build_binary(b, OP_add, x, dense(&m, join_heads(&m, seen, batch, number(1), WIDTH), WIDTH, WIDTH));
     const Value logits = dense(&m, build_unary(b, OP_silu, layer_norm(&m, next, WIDTH)), WIDTH, WORDS);
@@ -223,7 +212,7 @@ static Module *make_decoder(const char *name, Diag *diag)
     graph_add_result(b->graph, build_arg_reduce(b, OP_argmax, logits, 2, false), "token");
     graph_add_result(b->graph, key, "key");
     graph_add_result(b->graph, value, "value");
-    return finish(&m);
+    return model_finish(&m);
 }
 
 /* ---- wide enough for several threads ---- */
@@ -231,7 +220,7 @@ static Module *make_decoder(const char *name, Diag *diag)
 static Module *make_wide(const char *name, Diag *diag)
 {
     (void)name;
-    Maker m = start(diag, 14);
+    ModelMaker m = model_start(diag, 14);
     Builder *b = &m.b;
     const Dim rows = dim_symbol(m.module, "rows", 1, 4096, SYMBOL_INPUT);
     const Value x = INPUT(&m, "x", f32, rows, number(67));
@@ -242,7 +231,7 @@ static Module *make_wide(const char *name, Diag *diag)
     graph_add_result(b->graph, z, "rows");
     graph_add_result(b->graph, column, "column");
     graph_add_result(b->graph, build_mean(b, gram, (int64_t[]){0, 1}, 2, false), "mean");
-    return finish(&m);
+    return model_finish(&m);
 }
 
 /* ---- from files ---- */
@@ -275,6 +264,9 @@ const TestModel test_models[] = {
     {"decoder", make_decoder, {{1, 0}, {2, 37}, {3, 8}}},
     {"wide", make_wide, {{150}, {1}, {203}}},
     {"digits", make_digits, {{1}, {5}}},
+    {"products", make_products, {{13}, {1}, {70}}},
+    {"convolutions", make_convolutions, {{1, 9}, {2, 23}}},
+    {"attentions", make_attentions, {{7, 19}, {1, 261}, {66, 66}}},
     {"recurrent", make_text, {{9, 3}, {1, 1}, {0, 2}}},
     {"newton", make_text, {{5}, {1}}},
     {"branches", make_text, {{3}, {17}}},
