@@ -755,6 +755,124 @@ static void symbolic_attention(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- random shapes ---- */
+
+static int64_t between(Case *c, int64_t low, int64_t high)
+{
+    return low + (int64_t)(next_random(c) % (uint64_t)(high - low + 1));
+}
+
+static Shape random_shape(Case *c)
+{
+    const int64_t groups = next_random(c) % 3 == 0 ? between(c, 2, 5) : 1;
+    Shape s = {.batch = between(c, 1, 2), .groups = groups, .spatial = (uint32_t)between(c, 1, 3)};
+    s.channels = groups * between(c, 1, 6);
+    s.outputs = groups * between(c, 1, 15);
+    for (uint32_t i = 0; i < s.spatial; i++) {
+        s.window[i] = between(c, 1, 4);
+        s.stride[i] = between(c, 1, 3);
+        s.dilation[i] = between(c, 1, 2);
+        s.spread[i] = next_random(c) % 4 == 0 ? 2 : 1;
+        s.low[i] = between(c, 0, 2);
+        s.high[i] = between(c, 0, 2);
+        s.in[i] = between(c, s.window[i] * s.dilation[i], s.spatial == 3 ? 9 : 22);
+    }
+    return s;
+}
+
+/* With bias or residual, and something before the convolution in every third. */
+static void random_convolution(uint64_t seed)
+{
+    Case c;
+    int64_t dim[5];
+    case_begin(&c);
+    c.random += seed * 0x9E3779B97F4A7C15u;
+    const Shape s = random_shape(&c);
+    dim[0] = s.batch;
+    dim[1] = s.channels;
+    memcpy(dim + 2, s.in, sizeof s.in);
+    const Value bias = input(&c, ELEMENT_f32, 1, &s.outputs);
+    Value x = input(&c, ELEMENT_f32, s.spatial + 2, dim), operand = x;
+    int64_t weight_dim[5] = {s.outputs, s.channels / s.groups};
+    memcpy(weight_dim + 2, s.window, sizeof s.window);
+    const Value w = input(&c, ELEMENT_f32, s.spatial + 2, weight_dim);
+    Dim low[3], high[3];
+    for (uint32_t i = 0; i < s.spatial; i++) {
+        low[i] = dim_constant(s.low[i]);
+        high[i] = dim_constant(s.high[i]);
+    }
+    if (seed % 3 == 0)
+        operand = build_unary(&c.build, OP_neg, x);
+    const WindowSpec spec = {.window = s.window,
+                             .strides = s.stride,
+                             .dilation = s.dilation,
+                             .input_dilation = s.spread,
+                             .low = low,
+                             .high = high,
+                             .groups = s.groups};
+    const Value y = build_convolution(&c.build, operand, w, &spec);
+    output(&c, seed % 2 == 0 ? add_bias(&c, y, bias, 1) : y);
+    check(&c, lower_convolution);
+    case_end(&c);
+}
+
+static void random_convolutions(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++)
+        random_convolution(seed);
+}
+
+/* Batch axes, free axes and contracted axes anywhere. */
+static void random_dot(uint64_t seed)
+{
+    Case c;
+    int64_t size[8], x_dim[8], y_dim[8], x_batch[2], y_batch[2], x_contract[2], y_contract[2];
+    case_begin(&c);
+    c.random += seed * 0xD1B54A32D192ED03u;
+    const uint32_t batch = (uint32_t)between(&c, 0, 2), contract = (uint32_t)between(&c, 0, 2);
+    const uint32_t x_free = (uint32_t)between(&c, 0, 2), y_free = (uint32_t)between(&c, 0, 2);
+    const uint32_t x_rank = batch + contract + x_free, y_rank = batch + contract + y_free;
+    uint32_t x_axis[8], y_axis[8];
+    for (uint32_t i = 0; i < 8; i++) {
+        size[i] = between(&c, 1, i < batch ? 3 : 12);
+        x_axis[i] = y_axis[i] = i;
+    }
+    for (uint32_t i = x_rank; i > 1; i--) { /* which axis holds which role: shuffled */
+        const uint32_t j = next_random(&c) % i, kept = x_axis[i - 1];
+        x_axis[i - 1] = x_axis[j];
+        x_axis[j] = kept;
+    }
+    for (uint32_t i = y_rank; i > 1; i--) {
+        const uint32_t j = next_random(&c) % i, kept = y_axis[i - 1];
+        y_axis[i - 1] = y_axis[j];
+        y_axis[j] = kept;
+    }
+    for (uint32_t i = 0; i < x_rank; i++)
+        x_dim[x_axis[i]] = size[i];
+    for (uint32_t i = 0; i < y_rank; i++)
+        y_dim[y_axis[i]] = i < batch + contract ? size[i] : between(&c, 1, 20);
+    for (uint32_t i = 0; i < batch; i++) {
+        x_batch[i] = x_axis[i];
+        y_batch[i] = y_axis[i];
+    }
+    for (uint32_t i = 0; i < contract; i++) {
+        x_contract[i] = x_axis[batch + i];
+        y_contract[i] = y_axis[batch + i];
+    }
+    const Value x = input(&c, ELEMENT_f32, x_rank, x_dim), y = input(&c, ELEMENT_f32, y_rank, y_dim);
+    output(&c, build_dot(&c.build, x, y, x_batch, y_batch, batch, x_contract, y_contract, contract, ELEMENT_f32));
+    check(&c, lower_contract);
+    case_end(&c);
+}
+
+static void random_dots(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++)
+        random_dot(seed);
+}
+
 /* ---------------------------------------------------------------- windows ---- */
 
 static void pool_case(OpKind op, ElementType element, uint32_t spatial, const int64_t *in, const WindowSpec *spec)
@@ -814,6 +932,8 @@ int main(void)
         cmocka_unit_test(attention_between_projections),
         cmocka_unit_test(symbolic_attention),
         cmocka_unit_test(poolings),
+        cmocka_unit_test(random_convolutions),
+        cmocka_unit_test(random_dots),
     };
     Target native, target;
     Diag diag;
