@@ -249,6 +249,44 @@ static void test_destroys_once(void **state)
     adze_context_free(c);
 }
 
+static adze_status dot_with_sine(adze_context *c, const adze_array *in, size_t count, adze_results *results,
+                                 void *payload)
+{
+    (void)count;
+    (void)payload;
+    return adze_give(results, adze_inner(c, adze_sin(c, in[0]), in[1]));
+}
+
+/* Gradients of every example: rows of x, columns of y; against the same one by one. */
+static void test_maps(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    const int64_t rows[] = {4, 3}, columns[] = {3, 4};
+    float x[12], y[12], found[12];
+    for (int i = 0; i < 12; i++) {
+        x[i] = 0.1f * (float)i;
+        y[i] = 1 - 0.3f * (float)i;
+    }
+    adze_closure *g = wrap(c, 0, adze_closure_new(dot_with_sine, NULL, NULL));
+    adze_closure *mapped = adze_vmap(c, g, (const int[]){0, 1}, 2, (const int[]){1}, 1),
+                 *all = adze_vmap(c, g, NULL, 0, NULL, 0);
+    const adze_array in[] = {adze_from(c, x, rows, 2, ADZE_F32), adze_from(c, y, columns, 2, ADZE_F32)};
+    adze_array out;
+    if (adze_apply(c, mapped, in, 2, &out, 1) != ADZE_DONE || adze_read(c, out, found, sizeof found) != ADZE_DONE)
+        fail_msg("%s", adze_message(c));
+    assert_int_equal(adze_shape(out)[0], 3);
+    for (int row = 0; row < 4; row++)
+        for (int i = 0; i < 3; i++)
+            assert_float_equal(found[i * 4 + row], cosf(x[row * 3 + i]) * y[i * 4 + row], 1e-5);
+    assert_int_not_equal(adze_apply(c, all, in, 2, &out, 1), ADZE_DONE);
+    assert_non_null(strstr(adze_message(c), "has length 3 along its mapped axis"));
+    adze_closure_free(g);
+    adze_closure_free(mapped);
+    adze_closure_free(all);
+    adze_context_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_reads_while_traced),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_destroys_once),
+        cmocka_unit_test(test_maps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,10 @@ ADZE_API adze_status adze_jvp(adze_context *context, adze_closure *closure, cons
 ADZE_API adze_closure *adze_checkpoint(adze_context *context, adze_closure *closure);
 /* Forward as the function; backward calls rule(primals, cotangents, outputs) -> one cotangent a primal. */
 ADZE_API adze_closure *adze_custom_vjp(adze_context *context, adze_closure *closure, adze_closure *rule);
+/* Maps over an axis of each input (negative: it is the same for all) and gives each result a new axis. NULL: axis 0 of
+ * all. */
+ADZE_API adze_closure *adze_vmap(adze_context *context, adze_closure *closure, const int *in_axes, size_t in_count,
+                                 const int *out_axes, size_t out_count);
 /* Traced once for each set of input types; later calls replay what was traced. */
 ADZE_API adze_closure *adze_compile(adze_context *context, adze_closure *closure);
 

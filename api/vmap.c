@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vmap: a closure is traced on slices of its arguments, and its graph batched over the axes they were taken from. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "passes/transform.h"
+
+typedef struct Mapped {
+    adze_closure *inner;
+    size_t in_count, out_count; /* 0: axis 0 of all */
+    int axis[];                 /* of inputs, then of outputs */
+} Mapped;
+
+static void mapped_destroy(void *payload)
+{
+    Mapped *mapped = payload;
+    adze_closure_free(mapped->inner);
+    free(mapped);
+}
+
+static int in_axis_of(const Mapped *mapped, size_t index)
+{
+    return mapped->in_count == 0 ? 0 : mapped->axis[index];
+}
+
+/* The axis of an argument, from the front; checks that all lengths agree. */
+static adze_status place_axis(adze_context *context, const ArrayNode *node, size_t index, int axis, int64_t *size)
+{
+    if (axis >= (int)node->type.rank)
+        return context_fail(context, ADZE_USAGE, "[vmap] input %zu has %u axes, axis %d should be mapped", index,
+                            node->type.rank, axis);
+    const int64_t length = node->type.dim[axis];
+    if (*size >= 0 && *size != length)
+        return context_fail(context, ADZE_USAGE,
+                            "[vmap] input %zu has length %lld along its mapped axis, the inputs before have %lld",
+                            index, (long long)length, (long long)*size);
+    *size = length;
+    return ADZE_DONE;
+}
+
+/* An array of the type a slice has. */
+static ArrayNode *slice_like(const ArrayNode *node, int axis)
+{
+    ArrayType type = node->type;
+    type.rank--;
+    memmove(&type.dim[axis], &type.dim[axis + 1], (type.rank - (uint32_t)axis) * sizeof *type.dim);
+    return node_placeholder(&type, 1, NULL);
+}
+
+static adze_status make_slices(adze_context *context, const Mapped *mapped, const adze_array *in, size_t count,
+                               NodeList *slices, int64_t *size)
+{
+    *size = -1;
+    for (size_t i = 0; i < count; i++) {
+        ArrayNode *node = node_of(in[i]);
+        const int axis = in_axis_of(mapped, i);
+        if (node->error != NULL)
+            return context_fail_node(context, node);
+        const adze_status status = axis < 0 ? ADZE_DONE : place_axis(context, node, i, axis, size);
+        if (status != ADZE_DONE)
+            return status;
+        ArrayNode *slice = axis < 0 ? node_retain(node) : slice_like(node, axis);
+        const bool kept = slice != NULL && node_list_add(slices, slice);
+        node_release(slice);
+        if (!kept)
+            return context_fail(context, ADZE_NO_MEMORY, "out of memory");
+    }
+    return *size < 0 ? context_fail(context, ADZE_USAGE, "[vmap] no input is mapped over an axis") : ADZE_DONE;
+}
+
+static const Graph *batched(const Mapped *mapped, const Trace *trace, int64_t size)
+{
+    const uint32_t parameters = trace->graph->parameter_count, results = trace->result_count;
+    int32_t *axis = calloc((size_t)parameters + results + 1, sizeof *axis);
+    if (axis == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < parameters; i++)
+        axis[i] = i < trace->argument_count ? in_axis_of(mapped, i) : -1;
+    for (uint32_t i = 0; i < results; i++)
+        axis[parameters + i] = mapped->out_count == 0 ? 0 : mapped->axis[mapped->in_count + i];
+    const Graph *graph = transform_vmap(trace->graph, axis, axis + parameters, dim_constant(size));
+    free(axis);
+    return graph;
+}
+
+static adze_status map_slices(adze_context *context, const Mapped *mapped, const adze_array *in, const NodeList *slices,
+                              int64_t size, adze_results *results)
+{
+    Trace trace;
+    NodeList whole = {0};
+    adze_status status =
+        trace_closure(context, mapped->inner, slices->node, slices->count, TRACE_ABSTRACT, "vmap", &trace);
+    if (status != ADZE_DONE)
+        return status;
+    for (size_t i = 0; i < slices->count && status == ADZE_DONE; i++)
+        if (!node_list_add(&whole, node_of(in[i])))
+            status = context_fail(context, ADZE_NO_MEMORY, "out of memory");
+    if (status == ADZE_DONE && mapped->out_count != 0 && mapped->out_count != trace.result_count)
+        status = context_fail(context, ADZE_USAGE, "[vmap] the function gives %u results, %zu axes were given for them",
+                              trace.result_count, mapped->out_count);
+    if (status == ADZE_DONE) {
+        const Graph *graph = batched(mapped, &trace, size);
+        status = graph == NULL ? trace_failed(context, &trace, "vmap")
+                               : trace_apply(context, &trace, graph, whole.node, NULL, 0, &results->list);
+    }
+    node_list_release(&whole);
+    trace_release(&trace);
+    return status;
+}
+
+static adze_status mapped_call(adze_context *context, const adze_array *in, size_t count, adze_results *results,
+                               void *payload)
+{
+    const Mapped *mapped = payload;
+    NodeList slices = {0};
+    int64_t size;
+    if (mapped->in_count != 0 && mapped->in_count != count)
+        return context_fail(context, ADZE_USAGE, "[vmap] %zu inputs came, %zu axes were given for them", count,
+                            mapped->in_count);
+    adze_status status = make_slices(context, mapped, in, count, &slices, &size);
+    if (status == ADZE_DONE)
+        status = map_slices(context, mapped, in, &slices, size, results);
+    node_list_release(&slices);
+    return status;
+}
+
+adze_closure *adze_vmap(adze_context *context, adze_closure *closure, const int *in_axes, size_t in_count,
+                        const int *out_axes, size_t out_count)
+{
+    in_count = in_axes == NULL ? 0 : in_count;
+    out_count = out_axes == NULL ? 0 : out_count;
+    Mapped *mapped = calloc(1, sizeof *mapped + (in_count + out_count) * sizeof *mapped->axis);
+    if (mapped == NULL) {
+        context_fail(context, ADZE_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    mapped->inner = adze_closure_retain(closure);
+    mapped->in_count = in_count;
+    mapped->out_count = out_count;
+    for (size_t i = 0; i < in_count; i++)
+        mapped->axis[i] = in_axes[i];
+    for (size_t i = 0; i < out_count; i++)
+        mapped->axis[in_count + i] = out_axes[i];
+    return adze_closure_new(mapped_call, mapped, mapped_destroy);
+}
