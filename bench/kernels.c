@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Speed of generated kernels, one thread, run by hand:
  *
- *     kernels [--target NAME] dot M N K | convolution N C H W O KH KW STRIDE PAD GROUPS | attention B H S T D | pool N
- * C H W K STRIDE PAD kernels            a list of shapes of each
+ *     bench_kernels [--target NAME] dot M N K
+ *     bench_kernels [--target NAME] convolution N C H W O KH KW STRIDE PAD GROUPS
+ *     bench_kernels [--target NAME] attention B H S T D
+ *     bench_kernels            a list of shapes of each
  *
- * Prints the best of several runs in GF/s; beside dot, OpenBLAS's sgemm where its library is found, on one thread. */
+ * Prints the best of several runs in GF/s of CPU time, and each kernel's own time where there are several; beside dot,
+ * OpenBLAS's sgemm where its library is found, on one thread. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
