@@ -400,6 +400,14 @@ int mlx_custom_vjp(mlx_closure *res, mlx_closure fun, mlx_closure_custom fun_vjp
     return assign_closure(res, adze_closure_new(custom_call, custom, custom_destroy));
 }
 
+int mlx_custom_function(mlx_closure *res, mlx_closure fun, mlx_closure_custom fun_vjp, mlx_closure_custom_jvp fun_jvp,
+                        mlx_closure_custom_vmap fun_vmap)
+{
+    if (fun_jvp.ctx != NULL || fun_vmap.ctx != NULL)
+        return MLX_FAIL("[custom_function] rules for jvp and vmap are not supported");
+    return fun_vjp.ctx == NULL ? mlx_closure_set(res, fun) : mlx_custom_vjp(res, fun, fun_vjp);
+}
+
 int mlx_checkpoint(mlx_closure *res, mlx_closure fun)
 {
     adze_closure *closure = closure_of(fun);

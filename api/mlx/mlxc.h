@@ -30,6 +30,12 @@ typedef struct mlx_closure_custom {
 typedef struct mlx_closure_value_and_grad {
     void *ctx;
 } mlx_closure_value_and_grad;
+typedef struct mlx_closure_custom_jvp {
+    void *ctx;
+} mlx_closure_custom_jvp;
+typedef struct mlx_closure_custom_vmap {
+    void *ctx;
+} mlx_closure_custom_vmap;
 typedef uint32_t mlx_dtype; /* the numbers of ElementType */
 
 typedef void mlx_error_handler(const char *message, void *data);
@@ -149,6 +155,9 @@ MLX_API int mlx_vjp(mlx_vector_array *res_0, mlx_vector_array *res_1, mlx_closur
 MLX_API int mlx_jvp(mlx_vector_array *res_0, mlx_vector_array *res_1, mlx_closure fun, mlx_vector_array primals,
                     mlx_vector_array tangents);
 MLX_API int mlx_custom_vjp(mlx_closure *res, mlx_closure fun, mlx_closure_custom fun_vjp);
+/* A rule that is empty falls back to the function's own; rules for forward mode and vmap are refused. */
+MLX_API int mlx_custom_function(mlx_closure *res, mlx_closure fun, mlx_closure_custom fun_vjp,
+                                mlx_closure_custom_jvp fun_jvp, mlx_closure_custom_vmap fun_vmap);
 MLX_API int mlx_checkpoint(mlx_closure *res, mlx_closure fun);
 MLX_API int mlx_compile(mlx_closure *res, mlx_closure fun, bool shapeless);
 
