@@ -5,11 +5,15 @@
 
 #include <stdatomic.h>
 
-enum {
-    SERIAL_WORK = 50000, /* scalar operations below which waking others costs more than it saves */
-    CHUNK_WORK = 16384,  /* worth a claim */
-    MAX_CHUNKS = 64
-};
+/* Tests of small models define both as 1, so that these are cut as large ones are. */
+#ifndef ADZE_SERIAL_WORK
+#define ADZE_SERIAL_WORK 50000 /* scalar operations below which waking others costs more than it saves */
+#endif
+#ifndef ADZE_CHUNK_WORK
+#define ADZE_CHUNK_WORK 16384 /* scalar operations worth a claim */
+#endif
+
+enum { SERIAL_WORK = ADZE_SERIAL_WORK, CHUNK_WORK = ADZE_CHUNK_WORK, MAX_CHUNKS = 64 };
 
 typedef struct Launch {
     const AdzeContext *context;

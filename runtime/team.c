@@ -26,10 +26,14 @@
 
 enum { WORKER_IDLE, WORKER_ASSIGNED, WORKER_RUNNING, WORKER_SLEEPING, WORKER_EXIT };
 
+#ifdef __OPTIMIZE__
+enum { WORKER_STACK = 256 * 1024 }; /* kernels use at most 64 KiB */
+#else
+enum { WORKER_STACK = 2048 * 1024 }; /* every temporary of emitted C has a place of its own then */
+#endif
 enum {
     MAX_WORKERS = 127,
-    SPIN_STEPS = 3000,        /* about 30 to 100 µs */
-    WORKER_STACK = 256 * 1024 /* kernels use at most 64 KiB */
+    SPIN_STEPS = 3000 /* about 30 to 100 µs */
 };
 
 typedef struct Worker {

@@ -299,7 +299,7 @@ static const struct {
     {"gcc -O0", "gcc -O0"},
     {"gcc -O2 -march=native", "gcc -O2 -march=native"},
     {"clang -O0", "clang-19 -O0"},
-    {"clang -O2 -march=native", "clang-19 -O2 -march=native"},
+    {"clang -O2 -march=native, much cut", "clang-19 -O2 -march=native -DADZE_SERIAL_WORK=1 -DADZE_CHUNK_WORK=1"},
 };
 enum { COMPILERS = sizeof compilers / sizeof *compilers };
 
