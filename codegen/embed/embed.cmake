@@ -13,7 +13,7 @@ add_custom_command(
   DEPENDS ${embed_sources} ${CMAKE_CURRENT_LIST_DIR}/join_text.cmake
   VERBATIM)
 
-set(embed_flags -std=gnu17 -O2 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -Wall -Wextra -Wno-unused-function -Werror)
+set(embed_flags -std=gnu17 -Os -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -Wall -Wextra -Wno-unused-function -Werror)
 set(embed_flags_aarch64 -mno-outline-atomics) # nothing from libgcc
 # embed_compile(ARCHITECTURE COMPILER): runtime_ARCHITECTURE.o, empty when there is no compiler.
 function(embed_compile architecture compiler)
