@@ -581,12 +581,66 @@ static void shared_work_stays_shared(void **state)
     end(&check, module);
 }
 
+/* ---- resources ---- */
+
+/* Each function calls the one before twice: looked at and batched once each, not 2^30 times. */
+static void callees_are_batched_once(void **state)
+{
+    (void)state;
+    enum { CHAIN = 30 };
+    StrBuf text = {0};
+    const int32_t axis = 0;
+    Check check;
+    strbuf_printf(&text, "graph @f0(%%x: f32) { %%r = sin %%x return %%r } ");
+    for (uint32_t i = 1; i <= CHAIN; i++)
+        strbuf_printf(
+            &text, "graph @f%u(%%x: f32) { %%a = call %%x {callee = @f%u} %%r = call %%a {callee = @f%u} return %%r } ",
+            i, i - 1, i - 1);
+    begin(&check, "a chain of calls", 1);
+    Module *module = parse(strbuf_text(&text), &check.diag);
+    assert_non_null(transform_vmap(module->graph[CHAIN], &axis, &axis, dim_constant(3)));
+    assert_int_equal(module->graph_count, 2 * (CHAIN + 1));
+    assert_int_equal(module_verify(module), STATUS_OK);
+    strbuf_release(&text);
+    end(&check, module);
+}
+
+/* The n-th request for memory fails: the transform says so, or needs fewer. */
+static bool runs_out_of_memory(const char *text, int64_t n)
+{
+    Check check;
+    begin(&check, text, 1);
+    Module *module = parse(text, &check.diag);
+    const Graph *f = module_find_graph(module, "f");
+    const Axes axes = random_axes(&check, f, UINT32_MAX, dim_constant(3));
+    arena_fail_at(n);
+    const Graph *v = transform_vmap(f, axes.in, axes.out, axes.size);
+    arena_fail_at(0);
+    assert_true(v == NULL ? module->status == STATUS_OUT_OF_MEMORY : module->status == STATUS_OK);
+    end(&check, module);
+    return v == NULL;
+}
+
+static void memory_running_out_is_told(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[4096];
+        int64_t n = 1;
+        snprintf(text, sizeof text, SYMBOLS "%sgraph @f%s", inner_text, cases[i]);
+        while (runs_out_of_memory(text, n))
+            n++;
+        assert_true(n > 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_op_is_batched),  cmocka_unit_test(gradients_are_batched),
-        cmocka_unit_test(vmaps_have_gradients), cmocka_unit_test(random_programs_are_batched),
-        cmocka_unit_test(mistakes_are_told),    cmocka_unit_test(shared_work_stays_shared),
+        cmocka_unit_test(every_op_is_batched),      cmocka_unit_test(gradients_are_batched),
+        cmocka_unit_test(vmaps_have_gradients),     cmocka_unit_test(random_programs_are_batched),
+        cmocka_unit_test(mistakes_are_told),        cmocka_unit_test(shared_work_stays_shared),
+        cmocka_unit_test(callees_are_batched_once), cmocka_unit_test(memory_running_out_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
