@@ -8,8 +8,8 @@
  *
  * Every function has the same C signature:
  *     int32_t name(void *const *buffer, const int64_t *size, int64_t begin, int64_t end, const AdzeContext *context)
- * and returns 0 or a status of adze/model.h. A kernel computes the parallel items begin … end - 1 of its iteration space;
- * items are independent of each other. The entry is called with 0, 1 and launches kernels.
+ * and returns 0 or a status of adze/model.h. A kernel computes the parallel items begin … end - 1 of its iteration
+ * space; items are independent of each other. The entry is called with 0, 1 and launches kernels.
  *
  * The builder's errors are sticky: the first one is kept in function->error, later calls give register 0.
  * Register 0 is none. Arithmetic is exactly as written: emitters neither contract, reassociate nor flush. */
@@ -36,8 +36,19 @@ typedef enum {
 } LoopOp;
 
 typedef enum {
-    LOOP_FORM_NONE, LOOP_FORM_CONSTANT, LOOP_FORM_ARGUMENT, LOOP_FORM_UNARY, LOOP_FORM_BINARY, LOOP_FORM_TERNARY, LOOP_FORM_COMPARE,
-    LOOP_FORM_CONVERT, LOOP_FORM_LANES, LOOP_FORM_MEMORY, LOOP_FORM_VARIABLE, LOOP_FORM_CONTROL, LOOP_FORM_CALL
+    LOOP_FORM_NONE,
+    LOOP_FORM_CONSTANT,
+    LOOP_FORM_ARGUMENT,
+    LOOP_FORM_UNARY,
+    LOOP_FORM_BINARY,
+    LOOP_FORM_TERNARY,
+    LOOP_FORM_COMPARE,
+    LOOP_FORM_CONVERT,
+    LOOP_FORM_LANES,
+    LOOP_FORM_MEMORY,
+    LOOP_FORM_VARIABLE,
+    LOOP_FORM_CONTROL,
+    LOOP_FORM_CALL
 } LoopForm;
 
 typedef struct LoopOpInfo {
@@ -47,7 +58,9 @@ typedef struct LoopOpInfo {
 } LoopOpInfo;
 extern const LoopOpInfo loop_op_info[LOOP_OP_COUNT];
 
-typedef struct { uint32_t id; } Reg;
+typedef struct {
+    uint32_t id;
+} Reg;
 
 /* A launch of function `function` of the module. */
 typedef struct LoopLaunch {
@@ -66,7 +79,7 @@ typedef struct LoopInstr {
     union {
         int64_t immediate;
         double real;
-        const int8_t *mask;       /* shuffle: type.lanes of them */
+        const int8_t *mask; /* shuffle: type.lanes of them */
         const LoopLaunch *launch;
     };
 } LoopInstr;
@@ -77,25 +90,26 @@ typedef struct LoopFunction {
     LoopInstr *instr; /* [0] is unused */
     uint32_t instr_count, instr_capacity;
     uint32_t buffer_count, size_count; /* arguments */
-    uint64_t written; /* bit i: buffer i may be written (others are only read); buffers from 64 on: unknown */
-    uint32_t depth;   /* of open blocks, while building */
+    uint64_t written;  /* bit i: buffer i may be written (others are only read); buffers from 64 on: unknown */
+    uint32_t depth;    /* of open blocks, while building */
     const char *error; /* sticky: the first mistake of whoever built it; NULL when there is none */
 } LoopFunction;
 
 /* ---- data a module carries: constants and descriptors ---- */
 
 typedef struct LoopDataPart { /* placed one after the other */
-    const void *data;   /* bytes; NULL: zeros, or an address */
+    const void *data;         /* bytes; NULL: zeros, or an address */
     size_t bytes;
-    const char *symbol; /* not NULL: the 8-byte address of that function or data item (or runtime function), plus `addend` */
+    const char
+        *symbol; /* not NULL: the 8-byte address of that function or data item (or runtime function), plus `addend` */
     int64_t addend;
 } LoopDataPart;
 
 typedef struct LoopData {
-    const char *name;   /* a C identifier, unique in the module */
-    bool exported;      /* visible outside the artifact (the model descriptor); all else is hidden */
+    const char *name; /* a C identifier, unique in the module */
+    bool exported;    /* visible outside the artifact (the model descriptor); all else is hidden */
     bool writable;
-    const char *path;   /* not NULL: the bytes of this file instead of parts (weights in a file of their own) */
+    const char *path; /* not NULL: the bytes of this file instead of parts (weights in a file of their own) */
     const LoopDataPart *part;
     uint32_t part_count;
     size_t bytes; /* sum of the parts */
@@ -116,11 +130,13 @@ void loop_module_destroy(LoopModule *module);
 /* A new function whose memory lives in the module; not yet part of it. */
 LoopFunction *loop_function_create(LoopModule *module, uint32_t buffer_count, uint32_t size_count);
 
-/* Adds a finished function under a name made from `stem`, or finds one of equal structure (then the new one is forgotten).
- * Gives its index. UINT32_MAX when memory is out or the function has an error. A function can only launch ones added before. */
+/* Adds a finished function under a name made from `stem`, or finds one of equal structure (then the new one is
+ * forgotten). Gives its index. UINT32_MAX when memory is out or the function has an error. A function can only launch
+ * ones added before. */
 uint32_t loop_module_add(LoopModule *module, LoopFunction *function, const char *stem);
 /* Adds a data item (parts and strings are copied, the bytes they point to are not); gives its index. bytes follows from
- * the parts (an address has 8) unless there is a path; no name: one is made. UINT32_MAX: out of memory, or the name is taken. */
+ * the parts (an address has 8) unless there is a path; no name: one is made. UINT32_MAX: out of memory, or the name is
+ * taken. */
 uint32_t loop_module_add_data(LoopModule *module, const LoopData *data);
 
 /* Hash and equality of structure (names apart). */
@@ -130,7 +146,10 @@ bool loop_function_equal(const LoopFunction *a, const LoopFunction *b);
 /* ---------------------------------------------------------------- building ---- */
 
 /* A short register-type constructor. */
-static inline LoopType loop_type(LoopKind kind, uint32_t lanes) { return (LoopType){(uint8_t)kind, (uint8_t)lanes}; }
+static inline LoopType loop_type(LoopKind kind, uint32_t lanes)
+{
+    return (LoopType){(uint8_t)kind, (uint8_t)lanes};
+}
 LoopType loop_type_of(const LoopFunction *f, Reg reg); /* of a value or variable (a local is a ptr); lanes 0: neither */
 uint32_t loop_kind_bytes(LoopKind kind);               /* in memory; i1: 1, ptr: 8 */
 const char *loop_kind_name(LoopKind kind);
@@ -138,7 +157,7 @@ const char *loop_kind_name(LoopKind kind);
 bool loop_has_value(LoopOp op);
 
 Reg loop_int(LoopFunction *f, LoopType type, int64_t value);
-Reg loop_index(LoopFunction *f, int64_t value); /* an i64 scalar */
+Reg loop_index(LoopFunction *f, int64_t value);              /* an i64 scalar */
 Reg loop_real(LoopFunction *f, LoopType type, double value); /* rounded to the type */
 Reg loop_lane_index(LoopFunction *f, LoopType type);
 Reg loop_buffer(LoopFunction *f, uint32_t index);
@@ -147,16 +166,17 @@ Reg loop_item_begin(LoopFunction *f);
 Reg loop_item_end(LoopFunction *f);
 Reg loop_data(LoopFunction *f, uint32_t index);
 
-/* What asks for one lane only gives the plain scalar form: splat, extract, shuffle, gather, lane_index of one lane; conversions
- * to the kind a value already has give the value itself. Integer constants are wrapped to their kind. */
-/* Operands must have equal types (splat scalars first). i64 scalars with known values are folded (+ 0, * 1, constants). */
+/* What asks for one lane only gives the plain scalar form: splat, extract, shuffle, gather, lane_index of one lane;
+ * conversions to the kind a value already has give the value itself. Integer constants are wrapped to their kind. */
+/* Operands must have equal types (splat scalars first). i64 scalars with known values are folded (+ 0, * 1, constants).
+ */
 Reg loop_unary(LoopFunction *f, LoopOp op, Reg a);
 Reg loop_binary(LoopFunction *f, LoopOp op, Reg a, Reg b);
 Reg loop_fma(LoopFunction *f, Reg a, Reg b, Reg c);
 Reg loop_select(LoopFunction *f, Reg condition, Reg a, Reg b);
 Reg loop_compare(LoopFunction *f, LoopOp op, Reg a, Reg b);
 Reg loop_convert(LoopFunction *f, LoopOp op, Reg a, LoopKind kind); /* same lanes */
-Reg loop_splat(LoopFunction *f, Reg scalar, uint32_t lanes); /* the scalar itself when lanes is 1 */
+Reg loop_splat(LoopFunction *f, Reg scalar, uint32_t lanes);        /* the scalar itself when lanes is 1 */
 Reg loop_extract(LoopFunction *f, Reg vector, uint32_t lane);
 Reg loop_insert(LoopFunction *f, Reg vector, Reg scalar, uint32_t lane);
 Reg loop_shuffle(LoopFunction *f, Reg a, Reg b, const int8_t *mask, uint32_t lanes);
@@ -202,10 +222,11 @@ Status loop_verify(const LoopModule *module, const LoopFunction *function, Diag 
 void loop_print(const LoopModule *module, const LoopFunction *function, StrBuf *out);
 void loop_print_instruction(const LoopModule *module, const LoopFunction *function, uint32_t at, StrBuf *out);
 
-/* Runs a function as a C call would, checking every memory access against the lengths given: `buffer_bytes[i]` is how many
- * bytes buffer i has (all the memory reachable through pointer arithmetic). Data items are known. Launches run serially.
- * *status gets what the function returned. */
-Status loop_interpret(const LoopModule *module, const LoopFunction *function, void *const *buffer, const size_t *buffer_bytes,
-                      const int64_t *size, int64_t begin, int64_t end, int32_t *status, Diag *diag);
+/* Runs a function as a C call would, checking every memory access against the lengths given: `buffer_bytes[i]` is how
+ * many bytes buffer i has (all the memory reachable through pointer arithmetic). Data items are known. Launches run
+ * serially. *status gets what the function returned. */
+Status loop_interpret(const LoopModule *module, const LoopFunction *function, void *const *buffer,
+                      const size_t *buffer_bytes, const int64_t *size, int64_t begin, int64_t end, int32_t *status,
+                      Diag *diag);
 
 #endif

@@ -28,6 +28,9 @@ Status target_find(const char *name, Target *target, Diag *diag);
 /* All named targets. */
 const Target *target_list(uint32_t *count);
 /* Lanes of a natural vector of elements of that many bytes. */
-static inline uint32_t target_lanes(const Target *target, uint32_t bytes) { return target->vector_bytes / bytes; }
+static inline uint32_t target_lanes(const Target *target, uint32_t bytes)
+{
+    return target->vector_bytes / bytes;
+}
 
 #endif

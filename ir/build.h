@@ -28,26 +28,35 @@ Value build_cast(Builder *b, Value x, ElementType element); /* x itself when it 
 /* The same with a scalar of x's element type on the right. */
 Value build_binary_scalar(Builder *b, OpKind op, Value x, double y);
 
-/* Broadcasting. build_broadcast_shape gives the common shape of a and b (sticky error naming both when there is none). */
+/* Broadcasting. build_broadcast_shape gives the common shape of a and b (sticky error naming both when there is none).
+ */
 uint32_t build_broadcast_shape(Builder *b, const Dim *a, uint32_t a_rank, const Dim *c, uint32_t c_rank, Dim *out);
-Value build_broadcast_to(Builder *b, Value x, const Dim *dim, uint32_t rank); /* NumPy's rule: axes align at the right */
-Value build_broadcast(Builder *b, Value x, const Dim *shape, uint32_t rank, const int64_t *axes); /* x's axis i is axes[i] */
+Value build_broadcast_to(Builder *b, Value x, const Dim *dim,
+                         uint32_t rank); /* NumPy's rule: axes align at the right */
+Value build_broadcast(Builder *b, Value x, const Dim *shape, uint32_t rank,
+                      const int64_t *axes); /* x's axis i is axes[i] */
 
 /* Data movement. */
 Value build_reshape(Builder *b, Value x, const Dim *dim, uint32_t rank);
 Value build_transpose(Builder *b, Value x, const int64_t *permutation);
-Value build_slice(Builder *b, Value x, const Dim *starts, const Dim *limits, const int64_t *strides); /* strides NULL: ones */
+Value build_slice(Builder *b, Value x, const Dim *starts, const Dim *limits,
+                  const int64_t *strides);                                        /* strides NULL: ones */
 Value build_slice_axis(Builder *b, Value x, uint32_t axis, Dim start, Dim limit); /* whole other axes */
-Value build_pad(Builder *b, Value x, Value padding, const Dim *low, const Dim *high, const int64_t *interior); /* interior NULL: zeros */
+Value build_pad(Builder *b, Value x, Value padding, const Dim *low, const Dim *high,
+                const int64_t *interior); /* interior NULL: zeros */
 Value build_concatenate(Builder *b, const Value *x, uint32_t count, uint32_t axis);
 Value build_reverse(Builder *b, Value x, const int64_t *axes, uint32_t count);
 Value build_expand_dims(Builder *b, Value x, uint32_t axis); /* a new axis of size 1 at axis of the result */
 Value build_squeeze(Builder *b, Value x, uint32_t axis);
-Value build_gather(Builder *b, Value x, Value indices, const int64_t *axes, uint32_t count, uint32_t batch_count, const char *index_mode);
-Value build_take(Builder *b, Value x, Value indices, uint32_t axis, const char *index_mode); /* ONNX Gather, MLX take: indices' shape in place of axis */
+Value build_gather(Builder *b, Value x, Value indices, const int64_t *axes, uint32_t count, uint32_t batch_count,
+                   const char *index_mode);
+Value build_take(Builder *b, Value x, Value indices, uint32_t axis,
+                 const char *index_mode); /* ONNX Gather, MLX take: indices' shape in place of axis */
 Value build_take_along(Builder *b, Value x, Value indices, uint32_t axis, const char *index_mode);
-Value build_scatter(Builder *b, Value x, Value indices, Value updates, const int64_t *axes, uint32_t count, uint32_t batch_count, const char *reduction, const char *index_mode);
-Value build_put_along(Builder *b, Value x, Value indices, Value updates, uint32_t axis, const char *reduction, const char *index_mode);
+Value build_scatter(Builder *b, Value x, Value indices, Value updates, const int64_t *axes, uint32_t count,
+                    uint32_t batch_count, const char *reduction, const char *index_mode);
+Value build_put_along(Builder *b, Value x, Value indices, Value updates, uint32_t axis, const char *reduction,
+                      const char *index_mode);
 
 /* Reductions (axes any order, sorted here). keep: the axes stay, with size 1. */
 Value build_reduce(Builder *b, OpKind op, Value x, const int64_t *axes, uint32_t count, bool keep);
@@ -61,7 +70,8 @@ Value build_dot(Builder *b, Value x, Value y, const int64_t *batch_x, const int6
                 const int64_t *contract_x, const int64_t *contract_y, uint32_t contract_count, ElementType element);
 Value build_matmul(Builder *b, Value x, Value y);
 
-typedef struct WindowSpec { /* one entry for each spatial axis; pointers may be NULL: ones for strides and dilations, zeros for padding */
+typedef struct WindowSpec { /* one entry for each spatial axis; pointers may be NULL: ones for strides and dilations,
+                               zeros for padding */
     const int64_t *window, *strides, *dilation, *input_dilation;
     const Dim *low, *high;
     int64_t groups; /* convolution; 0 counts as 1 */
@@ -70,9 +80,12 @@ Value build_convolution(Builder *b, Value x, Value weights, const WindowSpec *sp
 Value build_pool(Builder *b, OpKind op, Value x, const WindowSpec *spec);
 
 /* Regions. `result` gets the node's results. */
-void build_if(Builder *b, Value condition, const Value *operand, uint32_t count, Graph *then_region, Graph *else_region, Value *result);
-void build_while(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, Graph *condition, Graph *body, Value *result);
-void build_scan(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, uint32_t input_count, Dim length, bool reverse, Graph *body, Value *result);
+void build_if(Builder *b, Value condition, const Value *operand, uint32_t count, Graph *then_region, Graph *else_region,
+              Value *result);
+void build_while(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, Graph *condition, Graph *body,
+                 Value *result);
+void build_scan(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, uint32_t input_count,
+                Dim length, bool reverse, Graph *body, Value *result);
 void build_call(Builder *b, Graph *callee, const Value *operand, uint32_t count, Value *result);
 
 /* ---- copying graphs: what passes are made of ---- */

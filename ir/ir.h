@@ -7,7 +7,8 @@
  *
  * Values and nodes are two id spaces: a node may give several values. Ids are never 0 for something real.
  * A graph is append-only; operands precede users. Equal pure nodes are shared when built, per graph.
- * A region is a graph of its own and is closed: what it uses from outside is an operand of its node and a parameter of it.
+ * A region is a graph of its own and is closed: what it uses from outside is an operand of its node and a parameter of
+ * it.
  *
  * Errors are sticky: a failed builder call writes one message to the module's Diag, sets module->status and returns an
  * id of 0; calls given an id of 0 then do nothing. So rules read like mathematics, and the status is checked once.
@@ -53,9 +54,9 @@ bool element_from_name(const char *name, size_t length, ElementType *element);
 typedef struct Module Module;
 typedef struct Graph Graph;
 
-/* A dimension, or any integer that sizes decide: a number, or an expression over symbols in canonical form (a polynomial
- * with integer coefficients whose atoms are symbols, floor_div, mod, max and min). Equal expressions have equal ids, so
- * dim_equal is exact for what the canonical form can tell. Belongs to a module. */
+/* A dimension, or any integer that sizes decide: a number, or an expression over symbols in canonical form (a
+ * polynomial with integer coefficients whose atoms are symbols, floor_div, mod, max and min). Equal expressions have
+ * equal ids, so dim_equal is exact for what the canonical form can tell. Belongs to a module. */
 typedef struct Dim {
     int64_t constant;    /* the number, when expression is 0 */
     uint32_t expression; /* id in the module, 0 for a number */
@@ -108,9 +109,9 @@ Dim dim_parse(Module *module, const char *text, size_t length);
 typedef enum { DIM_NUMBER, DIM_SYMBOL, DIM_SUM, DIM_PRODUCT, DIM_FLOOR_DIV, DIM_MOD, DIM_MAX, DIM_MIN } DimForm;
 typedef struct DimView {
     DimForm form;
-    int64_t number;         /* DIM_NUMBER */
-    uint32_t symbol;        /* DIM_SYMBOL: index in module->symbol */
-    const Dim *part;        /* others: parts, two for FLOOR_DIV, MOD, MAX, MIN */
+    int64_t number;  /* DIM_NUMBER */
+    uint32_t symbol; /* DIM_SYMBOL: index in module->symbol */
+    const Dim *part; /* others: parts, two for FLOOR_DIV, MOD, MAX, MIN */
     uint32_t part_count;
 } DimView;
 /* Parts are in the module's arena. */
@@ -142,11 +143,12 @@ void type_print(const Module *module, Type type, StrBuf *out); /* f32[batch,128]
 /* ---------------------------------------------------------------- constants ---- */
 
 typedef struct Blob {
-    const char *path;   /* file it is mapped from, "" when in memory */
+    const char *path; /* file it is mapped from, "" when in memory */
     const uint8_t *data;
     size_t bytes;
     void (*release)(const struct Blob *blob); /* called by module_destroy; NULL: somebody else's memory */
-    bool absent;        /* the text named it but didn't hold it: zeros stand in, constants keep the hash stated, evaluating fails */
+    bool absent; /* the text named it but didn't hold it: zeros stand in, constants keep the hash stated, evaluating
+                    fails */
 } Blob;
 
 /* Elements in row-major order, little-endian, at offset of a blob. The type is static. */
@@ -157,7 +159,9 @@ typedef struct Constant {
     uint64_t hash; /* of type and bytes */
 } Constant;
 
-typedef struct { uint32_t id; } ConstantId;
+typedef struct {
+    uint32_t id;
+} ConstantId;
 
 /* Registers memory that outlives the module (a mapped file). */
 uint32_t module_add_blob(Module *module, const char *path, const uint8_t *data, size_t bytes);
@@ -170,7 +174,8 @@ ConstantId constant_scalar(Module *module, ElementType element, double value);
 ConstantId constant_scalar_i64(Module *module, ElementType element, int64_t value);
 const Constant *constant_get(const Module *module, ConstantId constant);
 const void *constant_data(const Module *module, ConstantId constant);
-/* Whether all elements are the same bytes; *element (element_info[].bytes long) gets it. Looks at most at 2^16 elements, false beyond. */
+/* Whether all elements are the same bytes; *element (element_info[].bytes long) gets it. Looks at most at 2^16
+ * elements, false beyond. */
 bool constant_is_splat(const Module *module, ConstantId constant, void *element);
 
 /* ---------------------------------------------------------------- ops ---- */
@@ -192,7 +197,15 @@ typedef enum {
 } AttrKey;
 
 typedef enum {
-    FORM_INTEGER, FORM_REAL, FORM_INTEGERS, FORM_DIM, FORM_DIMS, FORM_ELEMENT, FORM_STRING, FORM_CONSTANT, FORM_GRAPH
+    FORM_INTEGER,
+    FORM_REAL,
+    FORM_INTEGERS,
+    FORM_DIM,
+    FORM_DIMS,
+    FORM_ELEMENT,
+    FORM_STRING,
+    FORM_CONSTANT,
+    FORM_GRAPH
 } AttrForm;
 
 typedef struct AttrInfo {
@@ -232,9 +245,15 @@ OpKind op_from_name(const char *name, size_t length);
 
 /* ---------------------------------------------------------------- graphs ---- */
 
-typedef struct { uint32_t id; } Value;  /* index in graph->value; 0 is none */
-typedef struct { uint32_t id; } NodeId; /* index in graph->node; 0 is none */
-typedef struct { uint32_t id; } Location; /* index in module->location; 0 is unknown */
+typedef struct {
+    uint32_t id;
+} Value; /* index in graph->value; 0 is none */
+typedef struct {
+    uint32_t id;
+} NodeId; /* index in graph->node; 0 is none */
+typedef struct {
+    uint32_t id;
+} Location; /* index in module->location; 0 is unknown */
 
 typedef struct Node {
     OpKind op;
@@ -244,7 +263,7 @@ typedef struct Node {
     const Attr *attr;     /* ordered by key */
     Graph *const *region;
     Location location;
-    uint32_t clone;       /* 0, or the number of the recomputation that made it; part of what makes nodes equal */
+    uint32_t clone; /* 0, or the number of the recomputation that made it; part of what makes nodes equal */
 } Node;
 
 typedef struct ValueInfo {
@@ -255,10 +274,10 @@ typedef struct ValueInfo {
 
 struct Graph {
     Module *module;
-    const char *name; /* "" for regions */
-    Node *node;       /* [0] is unused; topological order */
+    const char *name;                   /* "" for regions */
+    Node *node;                         /* [0] is unused; topological order */
     uint32_t node_count, node_capacity; /* counts include [0] */
-    ValueInfo *value; /* [0] is unused */
+    ValueInfo *value;                   /* [0] is unused */
     uint32_t value_count, value_capacity;
     Value *parameter; /* the results of the parameter nodes, in order */
     uint32_t parameter_count, parameter_capacity;
@@ -269,8 +288,8 @@ struct Graph {
 };
 
 struct Module {
-    Arena arena; /* owns everything below */
-    Diag *diag;  /* where messages go; not owned */
+    Arena arena;   /* owns everything below */
+    Diag *diag;    /* where messages go; not owned */
     Status status; /* sticky: the first failure */
     Symbol *symbol;
     uint32_t symbol_count, symbol_capacity;
@@ -280,7 +299,7 @@ struct Module {
     Constant *constant; /* [0] is unused */
     uint32_t constant_count, constant_capacity;
     struct ConstantTable *constants; /* finds equal ones; owned by constant.c */
-    const char **location; /* [0] is "" */
+    const char **location;           /* [0] is "" */
     uint32_t location_count, location_capacity;
     Graph **graph; /* named graphs; the first is the entry */
     uint32_t graph_count, graph_capacity;
@@ -325,7 +344,10 @@ const Node *graph_definition(const Graph *graph, Value value); /* the node that 
 Value node_result(const Node *node, uint32_t index);
 Type value_type(const Graph *graph, Value value);
 const char *parameter_name(const Graph *graph, uint32_t index);
-static inline bool value_equal(Value a, Value b) { return a.id == b.id; }
+static inline bool value_equal(Value a, Value b)
+{
+    return a.id == b.id;
+}
 
 /* Attributes of a node. Missing ones: NULL; the typed forms give 0, an empty list, "" then. */
 const Attr *node_attr(const Node *node, AttrKey key);
@@ -339,7 +361,8 @@ const char *node_string(const Node *node, AttrKey key);
 ConstantId node_constant(const Node *node, AttrKey key);
 Graph *node_graph(const Node *node, AttrKey key);
 
-/* Number of uses of each value (operands and graph results), indexed by value id; in `arena`. NULL when memory is out. */
+/* Number of uses of each value (operands and graph results), indexed by value id; in `arena`. NULL when memory is out.
+ */
 uint32_t *graph_count_uses(const Graph *graph, Arena *arena);
 
 /* ---------------------------------------------------------------- result types ---- */
@@ -354,14 +377,16 @@ Status infer_node(Graph *graph, const NodeSpec *spec, Type **result, uint32_t *r
 Status graph_verify(const Graph *graph);
 Status module_verify(const Module *module);
 
-/* Text form; docs/text-ir.md has the grammar. Printing is deterministic: print(parse(print(m))) == print(m), byte for byte. */
+/* Text form; docs/text-ir.md has the grammar. Printing is deterministic: print(parse(print(m))) == print(m), byte for
+ * byte. */
 void module_print(const Module *module, StrBuf *out);
 void graph_print(const Graph *graph, StrBuf *out);
 /* Parses a module; `name` is for messages (file name). NULL on failure, the messages being in diag. Untrusted input. */
 Module *module_parse(const char *name, const char *text, size_t length, Diag *diag);
 
-/* Where the bytes of blobs come from that a text names by path: `open` sets data (and release) of a blob of that many bytes,
- * which must live as long as the module. Without a source such blobs are absent: their constants can't be evaluated. */
+/* Where the bytes of blobs come from that a text names by path: `open` sets data (and release) of a blob of that many
+ * bytes, which must live as long as the module. Without a source such blobs are absent: their constants can't be
+ * evaluated. */
 typedef struct BlobSource {
     bool (*open)(void *user, const char *path, size_t bytes, Blob *blob);
     void *user;
@@ -376,15 +401,15 @@ typedef struct HostArray {
     void *data;
 } HostArray;
 
-int64_t host_array_size(const HostArray *array);   /* elements */
+int64_t host_array_size(const HostArray *array); /* elements */
 size_t host_array_bytes(const HostArray *array);
 
-/* The interpreter: plain, slow, the oracle of all else. Runs any graph at any stage. `input` has one array for each parameter;
- * symbols are bound from their shapes (a mismatch is an error). Results are allocated in `arena`. */
+/* The interpreter: plain, slow, the oracle of all else. Runs any graph at any stage. `input` has one array for each
+ * parameter; symbols are bound from their shapes (a mismatch is an error). Results are allocated in `arena`. */
 Status graph_evaluate(const Graph *graph, const HostArray *input, uint32_t input_count, HostArray *result, Arena *arena,
                       Diag *diag);
 /* Evaluates one node on host arrays, symbols bound to `symbol` (may be NULL when static): for folding. */
-Status node_evaluate(const Graph *graph, NodeId node, const HostArray *operand, HostArray *result, const int64_t *symbol,
-                     Arena *arena, Diag *diag);
+Status node_evaluate(const Graph *graph, NodeId node, const HostArray *operand, HostArray *result,
+                     const int64_t *symbol, Arena *arena, Diag *diag);
 
 #endif

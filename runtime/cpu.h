@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a CPU can do, as bits. A compiled model carries the bits it needs and compares them when it is loaded;
- * the compiler picks the native target with the same detection. Bit numbers are part of the artifact format: only append. */
+ * the compiler picks the native target with the same detection. Bit numbers are part of the artifact format: only
+ * append. */
 #ifndef ADZE_RUNTIME_CPU_H
 #define ADZE_RUNTIME_CPU_H
 

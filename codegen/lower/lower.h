@@ -21,10 +21,10 @@ typedef struct LowerContext {
 
 typedef struct Kernel {
     LoopFunction *function;
-    const Dim *size;  /* the values of the size arguments, in order */
+    const Dim *size; /* the values of the size arguments, in order */
     uint32_t size_count;
-    Dim extent;       /* parallel items */
-    Dim work;         /* estimated scalar operations of all items together */
+    Dim extent; /* parallel items */
+    Dim work;   /* estimated scalar operations of all items together */
 } Kernel;
 
 enum { MAX_KERNELS = 4 };
@@ -32,14 +32,15 @@ enum { MAX_KERNELS = 4 };
 typedef struct LoweredGroup {
     Kernel kernel[MAX_KERNELS]; /* run in this order */
     uint32_t kernel_count;
-    Dim temporary_bytes;        /* one buffer alive during the group; 0: none */
-    uint64_t in_place;          /* bit i: the first result may share memory with operand i */
+    Dim temporary_bytes; /* one buffer alive during the group; 0: none */
+    uint64_t in_place;   /* bit i: the first result may share memory with operand i */
 } LoweredGroup;
 
 /* Lowers the group; a group that no family can make fails with STATUS_UNSUPPORTED and a message. */
 Status lower_group(const LowerContext *context, const Graph *graph, NodeId group, LoweredGroup *lowered);
 
-/* The families, one function each, chosen by the group's kind attribute (lower.c has the table). `region` is the group's. */
+/* The families, one function each, chosen by the group's kind attribute (lower.c has the table). `region` is the
+ * group's. */
 typedef Status LowerFamily(const LowerContext *context, const Graph *region, LoweredGroup *lowered);
 LowerFamily lower_pointwise, lower_rows, lower_contract, lower_convolution, lower_window, lower_attention, lower_sort,
     lower_scatter, lower_cumulative, lower_arg_reduce;

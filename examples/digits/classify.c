@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Classifies handwritten digits with a compiled model. Knows nothing of the compiler: one header, one library (or C file).
+ * Classifies handwritten digits with a compiled model. Knows nothing of the compiler: one header, one library (or C
+ * file).
  *
  *     adze compile digits.onnx -o digits.so
  *     cc classify.c -I. ./digits.so -Wl,-rpath,'$ORIGIN' -o classify
@@ -107,8 +108,8 @@ int main(int argument_count, char **argument)
     for (int64_t i = 0; i < count; i++)
         right += answer_of(logits + i * CLASSES) == label[i];
     draw(image, label, logits, 5);
-    printf("accuracy %.5f (%lld of %lld), %.2f us an image, arena %lld bytes\n", (double)right / (double)count, (long long)right,
-           (long long)count, best * 1e6 / (double)count, (long long)workspace_bytes);
+    printf("accuracy %.5f (%lld of %lld), %.2f us an image, arena %lld bytes\n", (double)right / (double)count,
+           (long long)right, (long long)count, best * 1e6 / (double)count, (long long)workspace_bytes);
     free(image);
     free(label);
     free(logits);

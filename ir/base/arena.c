@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Bump allocation in blocks that double in size up to 1 MiB; larger requests get a block of their own. Memory is zeroed by
- * calloc, which knows that fresh pages are zero: large arrays aren't touched before they are used. */
+ * Bump allocation in blocks that double in size up to 1 MiB; larger requests get a block of their own. Memory is zeroed
+ * by calloc, which knows that fresh pages are zero: large arrays aren't touched before they are used. */
 #include "ir/base/arena.h"
 
 #include <stdarg.h>

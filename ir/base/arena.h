@@ -19,7 +19,8 @@ void arena_init(Arena *arena);
 /* Gives all memory back; the arena may be used again. */
 void arena_release(Arena *arena);
 
-/* `bytes` zeroed bytes, 64-byte aligned when 64 or larger, else 16; NULL when memory is out. Zero bytes give a valid pointer. */
+/* `bytes` zeroed bytes, 64-byte aligned when 64 or larger, else 16; NULL when memory is out. Zero bytes give a valid
+ * pointer. */
 void *arena_alloc(Arena *arena, size_t bytes);
 
 /* `count` elements of `size` bytes; NULL also when the product overflows. */

@@ -30,7 +30,8 @@ void diag_release(Diag *diag);
 /* Forgets all messages. */
 void diag_clear(Diag *diag);
 
-/* Adds a message and returns `status`, so that callers can `return diag_fail(...)`. `diag` may be NULL: only the status is kept. */
+/* Adds a message and returns `status`, so that callers can `return diag_fail(...)`. `diag` may be NULL: only the status
+ * is kept. */
 Status diag_fail(Diag *diag, Status status, const char *where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

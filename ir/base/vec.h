@@ -14,7 +14,8 @@
 /* Room for `count` elements of `size` bytes; false when memory is out (the array is then unchanged). */
 bool vec_reserve(Arena *arena, void **data, uint32_t *capacity, uint32_t count, size_t size);
 
-/* As a statement on a typed array with fields NAME, NAME_count, NAME_capacity in OWNER; evaluates to false when memory is out. */
+/* As a statement on a typed array with fields NAME, NAME_count, NAME_capacity in OWNER; evaluates to false when memory
+ * is out. */
 #define VEC_GROW(arena, owner, name)                                                                                   \
     vec_reserve((arena), (void **)&(owner)->name, &(owner)->name##_capacity, (owner)->name##_count + 1,                \
                 sizeof *(owner)->name)
