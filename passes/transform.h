@@ -25,8 +25,10 @@ Graph *transform_vjp(const Graph *function, const uint32_t *wrt, uint32_t wrt_co
 Graph *transform_value_and_grad(const Graph *function, const uint32_t *wrt, uint32_t wrt_count);
 
 /* Batching. in_axis[i]: the axis of parameter i that is mapped over, in the mapped parameter; -1: none, it is the same
- * for all. out_axis[i]: where result i's new axis goes. `size`: the length mapped over. (mapped parameters…) → (mapped
- * results…) Equal, for every index, to the function applied to the slices. */
+ * for all. out_axis[i]: where result i's new axis goes; -1: none, for a result that is the same for all. `size`: the
+ * length mapped over.
+ *   (mapped parameters…) → (mapped results…)
+ * Equal, for every index, to the function applied to the slices. */
 Graph *transform_vmap(const Graph *function, const int32_t *in_axis, const int32_t *out_axis, Dim size);
 
 #endif

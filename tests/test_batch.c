@@ -123,6 +123,10 @@ static const char *const cases[] = {
     "return %r }",
     "(%c: bool, %x: f64) { %r = if %c, %x region(%a: f64) { %r = constant 1 : f64 return %r } "
     "region(%a: f64) { %r = constant 2 : f64 return %r } return %r }",
+    "(%i: i64) { %z = constant 0 : i64 %c = less %i, %z %r = if %c, %i region(%a: i64) { return %a } "
+    "region(%a: i64) { %r = while %a {carry_count = 1} " /* ends for a >= 0 only */
+    "region(%a: i64) { %z = constant 0 : i64 %t = not_equal %a, %z return %t } "
+    "region(%a: i64) { %o = constant 1 : i64 %b = sub %a, %o return %b } return %r } return %r }",
 
     /* while: all lanes the same number of steps; each its own; lane by lane */
     "(%x: f64[n], %k: f64[n]) { %i = constant 0 : i64 %j, %y, %z, %r = while %i, %x, %k, %x, %k {carry_count = 4} "
