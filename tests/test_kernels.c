@@ -20,6 +20,7 @@ enum { MAX_BUFFERS = 16, MAX_SYMBOLS = 8 };
 /* Lowered for this target; run by the JIT where this CPU has its features, else by the interpreter alone. */
 static const char *target_name = "native";
 static bool has_jit = true;
+static LlvmJit *jit; /* for the target */
 
 /* ---------------------------------------------------------------- a region under test ---- */
 
@@ -253,9 +254,8 @@ static void check_jit(Case *c, const LoopModule *loops, const LoweredGroup *lowe
 {
     HostArray out[MAX_BUFFERS];
     Run run;
-    LlvmJit *jit;
     LlvmJitModule *code = NULL;
-    assert_int_equal(llvm_jit_create(&c->target, 1, &jit, &c->diag), STATUS_OK);
+    assert_int_equal(jit != NULL ? STATUS_OK : llvm_jit_create(&c->target, 1, &jit, &c->diag), STATUS_OK);
     const Status compiled = llvm_jit_add(jit, loops, NULL, 0, &code, &c->diag);
     if (compiled != STATUS_OK)
         show_messages(c);
@@ -277,7 +277,13 @@ static void check_jit(Case *c, const LoopModule *loops, const LoweredGroup *lowe
         c->replaced++;
     }
     llvm_jit_remove(code);
-    llvm_jit_destroy(jit);
+}
+
+/* Compiling takes the time: for other targets every fifth case. */
+static bool uses_jit(void)
+{
+    static uint32_t number;
+    return has_jit && (strcmp(target_name, "native") == 0 || number++ % 5 == 0);
 }
 
 static void check(Case *c, LowerFamily *family)
@@ -309,7 +315,7 @@ static void check(Case *c, LowerFamily *family)
             compare(c, "interpreter", &out[i], &expected[i]);
         note_bits(c, out);
     }
-    if (has_jit)
+    if (uses_jit())
         check_jit(c, loops, &lowered, in, expected, &arena);
     loop_module_destroy(loops);
     arena_release(&arena);
@@ -613,7 +619,7 @@ static void packed_convolution_with_epilogue(void **state)
             const Value zero = build_full(&c.build, value_type(c.build.graph, sum), 0);
             output(&c, build_binary(&c.build, OP_max, sum, zero));
             check(&c, lower_convolution);
-            assert_true(!has_jit || c.replaced == 1);
+            assert_true(strcmp(target_name, "native") != 0 || c.replaced == 1);
             case_end(&c);
         }
 }
@@ -757,6 +763,12 @@ static void symbolic_attention(void **state)
 
 /* ---------------------------------------------------------------- random shapes ---- */
 
+/* Fewer for the targets that aren't this machine's. */
+static uint64_t random_count(void)
+{
+    return strcmp(target_name, "native") == 0 ? 40 : 8;
+}
+
 static int64_t between(Case *c, int64_t low, int64_t high)
 {
     return low + (int64_t)(next_random(c) % (uint64_t)(high - low + 1));
@@ -819,7 +831,7 @@ static void random_convolution(uint64_t seed)
 static void random_convolutions(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 40; seed++)
+    for (uint64_t seed = 0; seed < random_count(); seed++)
         random_convolution(seed);
 }
 
@@ -869,7 +881,7 @@ static void random_dot(uint64_t seed)
 static void random_dots(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 40; seed++)
+    for (uint64_t seed = 0; seed < random_count(); seed++)
         random_dot(seed);
 }
 
@@ -935,18 +947,21 @@ int main(void)
         cmocka_unit_test(random_convolutions),
         cmocka_unit_test(random_dots),
     };
+    static const char *const targets[] = {"native", "x86-64-v2", "x86-64-v4", "aarch64"};
     Target native, target;
     Diag diag;
-    int failed = cmocka_run_group_tests_name("native", tests, NULL, NULL);
-    static const char *const others[] = {"x86-64-v2", "x86-64-v4", "aarch64"};
+    int failed = 0;
     diag_init(&diag);
     if (target_find("native", &native, &diag) != STATUS_OK)
         return 1;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        target_name = others[i];
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        target_name = targets[i];
         has_jit = target_find(target_name, &target, &diag) == STATUS_OK && strcmp(target.triple, native.triple) == 0 &&
                   (target.required & ~native.required) == 0;
         failed += cmocka_run_group_tests_name(target_name, tests, NULL, NULL);
+        if (jit != NULL && failed == 0)
+            llvm_jit_destroy(jit);
+        jit = NULL;
     }
     diag_release(&diag);
     return failed;

@@ -17,7 +17,7 @@ Expression *contract_kernel_begin(const LowerContext *context, const Graph *regi
 Status contract_kernel_end(const LowerContext *context, Expression *expression, Kernel *kernel, LoweredGroup *lowered)
 {
     if (kernel->function->error != NULL)
-        return diag_fail(context->diag, STATUS_FAILED, "lowering a product", "%s", kernel->function->error);
+        return diag_fail(context->diag, STATUS_UNSUPPORTED, "lowering a product", "%s", kernel->function->error);
     if (lowered->kernel_count == MAX_KERNELS)
         return diag_fail(context->diag, STATUS_FAILED, "lowering a product", "it takes more than %d kernels",
                          MAX_KERNELS);
