@@ -925,6 +925,51 @@ static void poolings(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- large shapes ---- */
+
+static void lower_only(Case *c, LowerFamily *family)
+{
+    Arena arena;
+    LoweredGroup lowered;
+    LoopModule *loops = loop_module_create();
+    arena_init(&arena);
+    const Status status = lower_case(c, family, loops, &arena, &lowered);
+    if (status != STATUS_OK)
+        show_messages(c);
+    assert_int_equal(status, STATUS_OK);
+    loop_module_destroy(loops);
+    arena_release(&arena);
+    case_end(c);
+}
+
+/* Whatever the shape, locals fit: the verifier bounds them. */
+static void large_shapes(void **state)
+{
+    (void)state;
+    static const ElementType elements[] = {ELEMENT_f32, ELEMENT_f64};
+    for (int i = 0; i < 2; i++)
+        for (int64_t size = 16; size <= 1024; size *= 2) {
+            Case c;
+            const int64_t window[] = {32, size / 32 + 1};
+            const AttentionShape s = {1, 2, 1, size, size, size, size, 1, true, elements[i]};
+            case_begin(&c);
+            const Value x = input(&c, elements[i], 4, (int64_t[]){1, 8, 100, 100});
+            const Value w = input(&c, elements[i], 4, (int64_t[]){size, 8, window[0], window[1]});
+            output(&c, build_convolution(&c.build, x, w, &(WindowSpec){.window = window}));
+            lower_only(&c, lower_convolution);
+            case_begin(&c);
+            const Value q = input(&c, elements[i], 4, (int64_t[]){1, 2, size, size});
+            const Value k = input(&c, elements[i], 4, (int64_t[]){1, 1, size, size});
+            const Value v = input(&c, elements[i], 4, (int64_t[]){1, 1, size, size});
+            output(&c, attention(&c, &s, q, k, v));
+            lower_only(&c, lower_attention);
+            case_begin(&c);
+            const Value a = input(&c, elements[i], 2, (int64_t[]){size, size});
+            output(&c, build_matmul(&c.build, a, a));
+            lower_only(&c, lower_contract);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -946,6 +991,7 @@ int main(void)
         cmocka_unit_test(poolings),
         cmocka_unit_test(random_convolutions),
         cmocka_unit_test(random_dots),
+        cmocka_unit_test(large_shapes),
     };
     static const char *const targets[] = {"native", "x86-64-v2", "x86-64-v4", "aarch64"};
     Target native, target;

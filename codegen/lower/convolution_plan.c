@@ -5,7 +5,7 @@
 
 enum {
     PANEL_BYTES = 16 << 10,
-    SUM_BYTES = 32 << 10,
+    SUM_BYTES = 30 << 10,
     MAX_CHANNELS = 132, /* of an item */
     MAX_WIDTH = 64,
     ITEM_WORK = 1 << 18, /* multiply-adds wanted in an item */
@@ -179,7 +179,8 @@ static int64_t item_count(const ConvolutionPlan *p, int64_t channels, int64_t pi
 static void plan_channels(ConvolutionPlan *p)
 {
     const Convolution *c = p->c;
-    const uint32_t most = MAX_CHANNELS / p->width * p->width;
+    const uint32_t room = SUM_BYTES / (p->columns * loop_kind_bytes(c->kind));
+    const uint32_t most = (room < MAX_CHANNELS ? room : MAX_CHANNELS) / p->width * p->width;
     p->channel_block = most < p->width ? p->width : most;
     if (!dim_is_constant(c->group_outputs) || c->group_outputs.constant <= 0)
         return;
