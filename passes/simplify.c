@@ -196,30 +196,43 @@ static bool match_unit_axes(Type narrow, Type wide, int64_t *axes)
     return true;
 }
 
-/* broadcast of a reshape that adds or drops axes of size 1: a broadcast of the reshape's operand. */
-static bool broadcast_of_unit_reshape(Rewriter *r, const Node *node, const Node *reshape, Value *result)
+/* broadcast of `source`, whose axes go to the axes of `wide` that they match, and from there where the broadcast says.
+ */
+static bool broadcast_through(Rewriter *r, const Node *node, Value source, Type wide, Value *result)
 {
-    uint32_t rank, count, kept = 0;
+    uint32_t rank, count;
     const Dim *shape = node_dims(node, ATTR_shape, &rank);
     const int64_t *axes = node_integers(node, ATTR_axes, &count);
-    const Value source = reshape->operand[0];
-    const Type narrow = value_type(r->to, source), wide = value_type(r->to, node_result(reshape, 0));
+    const Type narrow = value_type(r->to, source);
     int64_t place[MAX_RANK], composed[MAX_RANK], last = -1;
-    Dim squeezed[MAX_RANK];
-    for (uint32_t i = 0; i < narrow.rank; i++)
-        if (!dim_is(narrow.dim[i], 1))
-            squeezed[kept++] = narrow.dim[i];
-    const Type plain = {narrow.element, kept, squeezed};
-    if (!match_unit_axes(plain, wide, place))
+    if (!match_unit_axes(narrow, wide, place))
         return false;
-    for (uint32_t i = 0; i < kept; i++) {
+    for (uint32_t i = 0; i < narrow.rank; i++) {
         composed[i] = axes[place[i]];
         if (composed[i] <= last)
             return false;
         last = composed[i];
     }
-    const Value flat = build_reshape(&r->build, source, squeezed, kept);
-    return gives(result, build_broadcast(&r->build, flat, shape, rank, composed));
+    return gives(result, build_broadcast(&r->build, source, shape, rank, composed));
+}
+
+/* broadcast of a reshape that adds or drops axes of size 1: a broadcast of the reshape's operand as it is, or without
+ * its own axes of size 1. */
+static bool broadcast_of_unit_reshape(Rewriter *r, const Node *node, const Node *reshape, Value *result)
+{
+    uint32_t kept = 0;
+    const Value source = reshape->operand[0];
+    const Type narrow = value_type(r->to, source), wide = value_type(r->to, node_result(reshape, 0));
+    Dim squeezed[MAX_RANK];
+    int64_t place[MAX_RANK];
+    if (broadcast_through(r, node, source, wide, result))
+        return true;
+    for (uint32_t i = 0; i < narrow.rank; i++)
+        if (!dim_is(narrow.dim[i], 1))
+            squeezed[kept++] = narrow.dim[i];
+    if (!match_unit_axes((Type){narrow.element, kept, squeezed}, wide, place))
+        return false;
+    return broadcast_through(r, node, build_reshape(&r->build, source, squeezed, kept), wide, result);
 }
 
 /* broadcast of broadcast; a broadcast that only adds axes of size 1 is a reshape, one that adds nothing is its operand.
