@@ -230,6 +230,43 @@ static Value strip_scale(const Graph *graph, Value value, double *scale)
     }
 }
 
+/* The value with the reshapes and transposes `moved` done to it, the last of them first in the list. */
+static Value move_again(Rewriter *r, Value value, const Value *moved, uint32_t count)
+{
+    while (count-- > 0) {
+        const Node node = *graph_definition(r->to, moved[count]);
+        value = graph_add_value(r->to, &(NodeSpec){.op = node.op,
+                                                   .operand = &value,
+                                                   .operand_count = 1,
+                                                   .attr = node.attr,
+                                                   .attr_count = node.attr_count,
+                                                   .location = node.location,
+                                                   .clone = node.clone});
+    }
+    return value;
+}
+
+/* As strip_scale, also from under reshapes and transposes: whether these come before or after the factor depends on
+ * whether sizes are known, and bits mustn't. */
+static Value strip_moved_scale(Rewriter *r, Value value, double *scale)
+{
+    enum { MOST_MOVED = 8 };
+    Value moved[MOST_MOVED], bare = value;
+    uint32_t count = 0, bare_count = 0;
+    for (;;) {
+        const Value inner = strip_scale(r->to, value, scale);
+        if (!value_equal(inner, value)) {
+            bare = inner;
+            bare_count = count;
+        }
+        const Node *node = graph_definition(r->to, inner);
+        if ((node->op != OP_reshape && node->op != OP_transpose) || count == MOST_MOVED)
+            return move_again(r, bare, moved, bare_count);
+        moved[count++] = inner;
+        value = node->operand[0];
+    }
+}
+
 /* Looks through broadcasts and reshapes for a choice between two finite numbers: a mask that leaves no row empty as
  * -inf. */
 static bool is_finite_choice(const Graph *graph, Value value)
@@ -300,8 +337,9 @@ static bool match_scores(Rewriter *r, Value logits, bool guarded, AttentionMatch
         return false;
     uint32_t count;
     const bool key_transposed = node_integers(dot, ATTR_rhs_contract, &count)[0] == 2;
-    match->query = strip_scale(r->to, dot->operand[0], &match->scale);
-    match->key = strip_scale(r->to, dot->operand[1], &match->scale);
+    const Value query = dot->operand[0], key = dot->operand[1];
+    match->query = strip_moved_scale(r, query, &match->scale);
+    match->key = strip_moved_scale(r, key, &match->scale);
     if (key_transposed)
         match->key = build_transpose(&r->build, match->key, (const int64_t[]){0, 1, 3, 2});
     return true;
