@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/element.h"
+
 typedef struct Factors {
     Value factor[8];
     uint32_t count;
@@ -267,8 +269,21 @@ static Value strip_moved_scale(Rewriter *r, Value value, double *scale)
     }
 }
 
-/* Looks through broadcasts and reshapes for a choice between two finite numbers: a mask that leaves no row empty as
- * -inf. */
+static bool is_finite_constant(const Module *module, const Node *node)
+{
+    if (node->op != OP_constant)
+        return false;
+    const Constant *constant = constant_get(module, node_constant(node, ATTR_value));
+    const uint8_t *data = constant_data(module, node_constant(node, ATTR_value));
+    const size_t bytes = element_info[constant->type.element].bytes;
+    for (size_t at = 0; at < constant->bytes; at += bytes)
+        if (!isfinite(element_to_double(constant->type.element, data + at)))
+            return false;
+    return true;
+}
+
+/* Looks through broadcasts and reshapes for a choice between two finite numbers, or what was folded of one: a mask that
+ * leaves no row empty as -inf. */
 static bool is_finite_choice(const Graph *graph, Value value)
 {
     double number;
@@ -276,7 +291,7 @@ static bool is_finite_choice(const Graph *graph, Value value)
     while (node->op == OP_broadcast || node->op == OP_reshape)
         node = graph_definition(graph, node->operand[0]);
     if (node->op != OP_select)
-        return value_is_splat(graph, value, &number) && isfinite(number);
+        return is_finite_constant(graph->module, node);
     return value_is_splat(graph, node->operand[1], &number) && isfinite(number) &&
            value_is_splat(graph, node->operand[2], &number) && isfinite(number);
 }

@@ -266,7 +266,7 @@ const TestModel test_models[] = {
     {"digits", make_digits, {{1}, {5}}},
     {"products", make_products, {{13}, {1}, {70}}},
     {"convolutions", make_convolutions, {{1, 9}, {2, 23}}},
-    {"attentions", make_attentions, {{7, 19}, {1, 261}, {66, 66}}},
+    {"attentions", make_attentions, {{7, 19, 2}, {1, 261, 1}, {66, 66, 1}}},
     {"recurrent", make_text, {{9, 3}, {1, 1}, {0, 2}}},
     {"newton", make_text, {{5}, {1}}},
     {"branches", make_text, {{3}, {17}}},

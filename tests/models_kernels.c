@@ -91,19 +91,36 @@ Module *make_convolutions(const char *name, Diag *diag)
 
 /* ---- attention ---- */
 
+/* As PyTorch writes it to ONNX: factors on both sides, keys turned as a batch of matrices. */
+static Value spelled_attention(ModelMaker *m, Value q, Value k, Value v)
+{
+    Builder *b = &m->b;
+    const Type type = value_type(b->graph, k);
+    const Dim all = dim_mul(m->module, type.dim[0], type.dim[1]);
+    const Value flat = build_reshape(b, k, (Dim[]){all, type.dim[2], type.dim[3]}, 3);
+    const Value turned = build_transpose(b, flat, (int64_t[]){0, 2, 1});
+    const Value keys = build_reshape(b, turned, (Dim[]){type.dim[0], type.dim[1], type.dim[3], type.dim[2]}, 4);
+    const Value scores =
+        build_matmul(b, build_binary_scalar(b, OP_mul, q, 0.46), build_binary_scalar(b, OP_mul, keys, 0.46));
+    return build_matmul(b, build_softmax(b, OP_softmax, scores, 3), v);
+}
+
 Module *make_attentions(const char *name, Diag *diag)
 {
     (void)name;
     ModelMaker m = model_start(diag, 23);
     const Dim queries = dim_symbol(m.module, "queries", 1, 256, SYMBOL_INPUT);
     const Dim keys = dim_symbol(m.module, "keys", 1, 512, SYMBOL_INPUT);
-    const Value q = INPUT(&m, "q", f32, number(2), number(4), queries, number(21));
-    const Value k = INPUT(&m, "k", f32, number(2), number(2), keys, number(21));
-    const Value v = INPUT(&m, "v", f32, number(2), number(2), keys, number(13));
-    const Value mask = INPUT(&m, "mask", f32, number(2), number(1), queries, keys);
+    const Dim batch = dim_symbol(m.module, "batch", 1, 8, SYMBOL_INPUT);
+    const Value q = INPUT(&m, "q", f32, batch, number(4), queries, number(21));
+    const Value k = INPUT(&m, "k", f32, batch, number(2), keys, number(21));
+    const Value v = INPUT(&m, "v", f32, batch, number(2), keys, number(13));
+    const Value mask = INPUT(&m, "mask", f32, batch, number(1), queries, keys);
     const Value deep = INPUT(&m, "deep", f32, number(1), number(1), keys, number(131));
     give(&m, model_attention(&m, (Value[]){q, k, v}, 3, 0.22, false), "plain");
     give(&m, model_attention(&m, (Value[]){q, k, v, mask}, 4, 0.22, false), "masked");
     give(&m, model_attention(&m, (Value[]){deep, deep, deep}, 3, 0.1, true), "causal");
+    const Value half = build_slice_axis(&m.b, q, 1, number(0), number(2));
+    give(&m, spelled_attention(&m, half, k, v), "spelled");
     return model_finish(&m);
 }
