@@ -181,7 +181,10 @@ Fragment *fragment_find(Engine *engine, const Request *request, ArrayNode *const
 /* Applies a fragment; `result` gets result_count new nodes (false: memory was out, none made). */
 bool fragment_apply(Fragment *fragment, ArrayNode *const *input, uint32_t count, ArrayNode **result);
 
-/* A function of the table on arrays: never NULL, errors stick to the result. */
+/* A function of the table with result_count results on arrays: never NULL, errors stick to the results. */
+void request_nodes(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count, ArrayNode **result,
+                   uint32_t result_count);
+/* The same for one result. */
 ArrayNode *request_node(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count);
 
 /* ---------------------------------------------------------------- graphs ---- */

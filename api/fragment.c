@@ -124,6 +124,8 @@ static Graph *build_graph(Module *module, const Request *request, ArrayNode *con
     const Value result = info->rule(&call);
     if (module->status == STATUS_OK)
         graph_add_result(graph, result, "");
+    for (uint32_t i = 0; i < call.more_count && module->status == STATUS_OK; i++)
+        graph_add_result(graph, call.more[i], "");
     return module->status == STATUS_OK ? graph : NULL;
 }
 
@@ -284,19 +286,31 @@ static ArrayNode *first_error(ArrayNode *const *input, uint32_t count)
     return NULL;
 }
 
-ArrayNode *request_node(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count)
+void request_nodes(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count, ArrayNode **result,
+                   uint32_t result_count)
 {
-    ArrayNode *node = first_error(input, count);
-    if (node != NULL)
-        return node;
-    char *error;
-    Fragment *fragment = fragment_find(engine, request, input, count, &error);
-    if (fragment != NULL && !fragment_apply(fragment, input, count, &node))
-        node = NULL;
+    char *error = NULL;
+    bool made = false;
+    ArrayNode *failed = first_error(input, count);
+    Fragment *fragment = failed != NULL ? NULL : fragment_find(engine, request, input, count, &error);
+    if (fragment != NULL && fragment->result_count == result_count)
+        made = fragment_apply(fragment, input, count, result);
     if (fragment != NULL)
         fragment_release(fragment);
-    else if (error != NULL)
-        node = node_error(error);
+    if (error != NULL)
+        failed = node_error(error);
     free(error);
-    return node == NULL ? node_retain(engine->no_memory) : node;
+    if (!made && failed == NULL)
+        failed = node_retain(engine->no_memory);
+    for (uint32_t i = 0; !made && i < result_count; i++)
+        result[i] = node_retain(failed);
+    if (failed != NULL)
+        node_release(failed);
+}
+
+ArrayNode *request_node(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count)
+{
+    ArrayNode *node;
+    request_nodes(engine, request, input, count, &node, 1);
+    return node;
 }

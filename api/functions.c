@@ -3,67 +3,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/rules.h"
-
-static adze_array apply_one(adze_context *context, FunctionId function, const adze_array *x, uint32_t count,
-                            const int64_t *integer, uint32_t integer_count)
-{
-    ArrayNode *small[4], **input = count <= 4 ? small : calloc(count, sizeof *input);
-    if (input == NULL)
-        return context_own(context, NULL);
-    for (uint32_t i = 0; i < count; i++)
-        input[i] = node_of(x[i]);
-    const Request request = {.function = function, .integer = integer, .integer_count = integer_count};
-    ArrayNode *result = request_node(context->engine, &request, input, count);
-    if (input != small)
-        free(input);
-    return context_own(context, result);
-}
-
-/* An array that carries a message about arguments no request can hold. */
-static adze_array refuse(adze_context *context, FunctionId function, const char *what)
-{
-    StrBuf text = {0};
-    strbuf_printf(&text, "[%s] %s", function_info[function].name, what);
-    ArrayNode *node = text.failed ? NULL : node_error(strbuf_text(&text));
-    strbuf_release(&text);
-    return context_own(context, node);
-}
+#include "api/call.h"
 
 static adze_array apply_reduction(adze_context *context, FunctionId function, adze_array x, const int *axes,
                                   size_t count, bool keepdims)
 {
     int64_t integer[MAX_RANK + 2] = {keepdims, axes == NULL};
     if (axes != NULL && count > MAX_RANK)
-        return refuse(context, function, "more axes than an array can have");
+        return call_refuse(context, function, "more axes than an array can have");
     for (size_t i = 0; axes != NULL && i < count; i++)
         integer[2 + i] = axes[i];
-    return apply_one(context, function, &x, 1, integer, axes == NULL ? 2 : 2 + (uint32_t)count);
+    return call_function(context, function, &x, 1, integer, axes == NULL ? 2 : 2 + (uint32_t)count);
 }
 
 static adze_array apply_shape(adze_context *context, FunctionId function, adze_array x, const int64_t *shape,
                               size_t rank)
 {
     if (rank > MAX_RANK)
-        return refuse(context, function, "too many axes");
-    return apply_one(context, function, &x, 1, shape, (uint32_t)rank);
+        return call_refuse(context, function, "too many axes");
+    return call_function(context, function, &x, 1, shape, (uint32_t)rank);
 }
 
 static adze_array apply_axis(adze_context *context, FunctionId function, adze_array x, int axis, bool flag)
 {
     const int64_t integer[] = {axis, flag};
-    return apply_one(context, function, &x, 1, integer, 2);
+    return call_function(context, function, &x, 1, integer, 2);
 }
 
 #define UNARY(name, rule, op, doc)                                                                                     \
     adze_array adze_##name(adze_context *context, adze_array x)                                                        \
     {                                                                                                                  \
-        return apply_one(context, FUNCTION_##name, &x, 1, NULL, 0);                                                    \
+        return call_function(context, FUNCTION_##name, &x, 1, NULL, 0);                                                \
     }
 #define BINARY(name, rule, op, doc)                                                                                    \
     adze_array adze_##name(adze_context *context, adze_array x, adze_array y)                                          \
     {                                                                                                                  \
-        return apply_one(context, FUNCTION_##name, (const adze_array[]){x, y}, 2, NULL, 0);                            \
+        return call_function(context, FUNCTION_##name, (const adze_array[]){x, y}, 2, NULL, 0);                        \
     }
 #define REDUCTION(name, rule, op, doc)                                                                                 \
     adze_array adze_##name(adze_context *context, adze_array x, const int *axes, size_t count, bool keepdims)          \
@@ -73,7 +48,7 @@ static adze_array apply_axis(adze_context *context, FunctionId function, adze_ar
 #define CUMULATIVE(name, rule, op, doc)                                                                                \
     adze_array adze_##name(adze_context *context, adze_array x, int axis, bool reverse, bool inclusive)                \
     {                                                                                                                  \
-        return apply_one(context, FUNCTION_##name, &x, 1, (const int64_t[]){axis, reverse, inclusive}, 3);             \
+        return call_function(context, FUNCTION_##name, &x, 1, (const int64_t[]){axis, reverse, inclusive}, 3);         \
     }
 #define OTHER(name, rule, op, doc)
 #include "adze/functions.def"
@@ -82,10 +57,10 @@ adze_array adze_full(adze_context *context, const int64_t *shape, size_t rank, a
 {
     int64_t integer[MAX_RANK + 1] = {element};
     if (rank > MAX_RANK || (uint32_t)element >= ELEMENT_COUNT)
-        return refuse(context, FUNCTION_full, "too many axes, or no such element type");
+        return call_refuse(context, FUNCTION_full, "too many axes, or no such element type");
     if (rank > 0)
         memcpy(integer + 1, shape, rank * sizeof *shape);
-    return apply_one(context, FUNCTION_full, &value, 1, integer, (uint32_t)rank + 1);
+    return call_function(context, FUNCTION_full, &value, 1, integer, (uint32_t)rank + 1);
 }
 
 adze_array adze_arange(adze_context *context, double start, double stop, double step, AdzeElement element)
@@ -93,7 +68,7 @@ adze_array adze_arange(adze_context *context, double start, double stop, double 
     const int64_t integer = element;
     const double real[] = {start, stop, step};
     if ((uint32_t)element >= ELEMENT_COUNT)
-        return refuse(context, FUNCTION_arange, "no such element type");
+        return call_refuse(context, FUNCTION_arange, "no such element type");
     const Request request = {
         .function = FUNCTION_arange, .integer = &integer, .integer_count = 1, .real = real, .real_count = 3};
     return context_own(context, request_node(context->engine, &request, NULL, 0));
@@ -102,8 +77,8 @@ adze_array adze_arange(adze_context *context, double start, double stop, double 
 adze_array adze_astype(adze_context *context, adze_array x, AdzeElement element)
 {
     if ((uint32_t)element >= ELEMENT_COUNT)
-        return refuse(context, FUNCTION_astype, "no such element type");
-    return apply_one(context, FUNCTION_astype, &x, 1, (const int64_t[]){element}, 1);
+        return call_refuse(context, FUNCTION_astype, "no such element type");
+    return call_function(context, FUNCTION_astype, &x, 1, (const int64_t[]){element}, 1);
 }
 
 adze_array adze_reshape(adze_context *context, adze_array x, const int64_t *shape, size_t rank)
@@ -138,7 +113,7 @@ adze_array adze_squeeze(adze_context *context, adze_array x, int axis)
 
 adze_array adze_concatenate(adze_context *context, const adze_array *x, size_t count, int axis)
 {
-    return apply_one(context, FUNCTION_concatenate, x, (uint32_t)count, (const int64_t[]){axis}, 1);
+    return call_function(context, FUNCTION_concatenate, x, (uint32_t)count, (const int64_t[]){axis}, 1);
 }
 
 adze_array adze_slice(adze_context *context, adze_array x, const int64_t *start, const int64_t *stop,
@@ -146,23 +121,23 @@ adze_array adze_slice(adze_context *context, adze_array x, const int64_t *start,
 {
     int64_t integer[3 * MAX_RANK];
     if (rank > MAX_RANK)
-        return refuse(context, FUNCTION_slice, "too many axes");
+        return call_refuse(context, FUNCTION_slice, "too many axes");
     for (size_t i = 0; i < rank; i++) {
         integer[i] = start[i];
         integer[rank + i] = stop[i];
         integer[2 * rank + i] = strides == NULL ? 1 : strides[i];
     }
-    return apply_one(context, FUNCTION_slice, &x, 1, integer, 3 * (uint32_t)rank);
+    return call_function(context, FUNCTION_slice, &x, 1, integer, 3 * (uint32_t)rank);
 }
 
 adze_array adze_take(adze_context *context, adze_array x, adze_array indices, int axis)
 {
-    return apply_one(context, FUNCTION_take, (const adze_array[]){x, indices}, 2, (const int64_t[]){axis}, 1);
+    return call_function(context, FUNCTION_take, (const adze_array[]){x, indices}, 2, (const int64_t[]){axis}, 1);
 }
 
 adze_array adze_where(adze_context *context, adze_array condition, adze_array x, adze_array y)
 {
-    return apply_one(context, FUNCTION_where, (const adze_array[]){condition, x, y}, 3, NULL, 0);
+    return call_function(context, FUNCTION_where, (const adze_array[]){condition, x, y}, 3, NULL, 0);
 }
 
 adze_array adze_softmax(adze_context *context, adze_array x, int axis)

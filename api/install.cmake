@@ -12,8 +12,7 @@ target_include_directories(adze_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INS
 
 install(TARGETS adze_shared EXPORT adze-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS mlxc LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${CMAKE_SOURCE_DIR}/include/adze/adze.h ${CMAKE_SOURCE_DIR}/include/adze/model.h
-              ${CMAKE_SOURCE_DIR}/include/adze/functions.def DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/adze)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/adze DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT adze-targets NAMESPACE adze:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/adze)
 configure_file(${CMAKE_SOURCE_DIR}/api/adze.pc.in ${CMAKE_BINARY_DIR}/adze.pc @ONLY)
 configure_file(${CMAKE_SOURCE_DIR}/api/adze-config.cmake.in ${CMAKE_BINARY_DIR}/adze-config.cmake @ONLY)

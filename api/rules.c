@@ -1,27 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0
- * How each function becomes a graph: element types as MLX promotes them, then ops of the IR.
+ * How functions become graphs: element types as MLX promotes them, then ops of the IR. What all families share, and the
+ * rules of functions.def itself; the other families have files of their own (rules_<family>.c).
  * A request's integers and reals are what adze_<name> was given besides arrays (see functions.c). */
 #include "api/rules.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 
-static Value fail(RuleCall *call, const char *what)
+Value call_fail(RuleCall *call, const char *format, ...)
 {
-    module_fail(call->b.graph->module, STATUS_INVALID, "", "%s", what);
+    char text[512];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    module_fail(call->b.graph->module, STATUS_INVALID, "", "%s", text);
     return (Value){0};
 }
 
-static Type type_of(const RuleCall *call, Value value)
+void call_more(RuleCall *call, Value value)
+{
+    if (call->more_count < MAX_FUNCTION_RESULTS - 1)
+        call->more[call->more_count++] = value;
+}
+
+Type call_type(const RuleCall *call, Value value)
 {
     return value_type(call->b.graph, value);
 }
 
-static ElementType element_of(const RuleCall *call, Value value)
+ElementType call_element(const RuleCall *call, Value value)
 {
-    return type_of(call, value).element;
+    return call_type(call, value).element;
 }
 
-static bool is_ready(const RuleCall *call)
+bool call_ready(const RuleCall *call)
 {
     return call->b.graph->module->status == STATUS_OK;
 }
@@ -69,65 +83,65 @@ static ElementType floating_of(ElementType element)
     return kind == KIND_FLOATING || kind == KIND_COMPLEX ? element : ELEMENT_f32;
 }
 
-static Value as_floating(RuleCall *call, Value x)
+Value call_floating(RuleCall *call, Value x)
 {
-    return build_cast(&call->b, x, floating_of(element_of(call, x)));
+    return build_cast(&call->b, x, floating_of(call_element(call, x)));
 }
 
-static void promote_two(RuleCall *call, Value *x, Value *y)
+void call_promote(RuleCall *call, Value *x, Value *y)
 {
-    const ElementType element = promote(element_of(call, call->in[0]), element_of(call, call->in[1]));
+    const ElementType element = promote(call_element(call, call->in[0]), call_element(call, call->in[1]));
     *x = build_cast(&call->b, call->in[0], element);
     *y = build_cast(&call->b, call->in[1], element);
 }
 
-static Value as_logical(RuleCall *call, Value x)
+Value call_logical(RuleCall *call, Value x)
 {
     return build_cast(&call->b, x, ELEMENT_bool);
 }
 
 /* ---- one operand ---- */
 
-static Value rule_same(RuleCall *call)
+Value rule_same(RuleCall *call)
 {
     return build_unary(&call->b, call->info->op, call->in[0]);
 }
 
-static Value rule_floating(RuleCall *call)
+Value rule_floating(RuleCall *call)
 {
-    return build_unary(&call->b, call->info->op, as_floating(call, call->in[0]));
+    return build_unary(&call->b, call->info->op, call_floating(call, call->in[0]));
 }
 
-static Value rule_integral(RuleCall *call)
+Value rule_integral(RuleCall *call)
 {
     const Value x = call->in[0];
-    return element_is_floating(element_of(call, x)) ? build_unary(&call->b, call->info->op, x) : x;
+    return element_is_floating(call_element(call, x)) ? build_unary(&call->b, call->info->op, x) : x;
 }
 
-static Value rule_square(RuleCall *call)
+Value rule_square(RuleCall *call)
 {
     return build_binary(&call->b, OP_mul, call->in[0], call->in[0]);
 }
 
-static Value rule_test(RuleCall *call)
+Value rule_test(RuleCall *call)
 {
-    return build_unary(&call->b, call->info->op, as_floating(call, call->in[0]));
+    return build_unary(&call->b, call->info->op, call_floating(call, call->in[0]));
 }
 
-static Value rule_logical(RuleCall *call)
+Value rule_logical(RuleCall *call)
 {
-    return build_unary(&call->b, OP_not, as_logical(call, call->in[0]));
+    return build_unary(&call->b, OP_not, call_logical(call, call->in[0]));
 }
 
 /* There and back through the bits: no derivative passes. */
-static Value rule_stop_gradient(RuleCall *call)
+Value rule_stop_gradient(RuleCall *call)
 {
     static const ElementType bits[] = {[1] = ELEMENT_u8, [2] = ELEMENT_u16, [4] = ELEMENT_u32, [8] = ELEMENT_u64};
-    const ElementType element = element_of(call, call->in[0]);
+    const ElementType element = call_element(call, call->in[0]);
     if (!element_is_floating(element))
         return call->in[0];
     Value x = call->in[0];
-    for (int i = 0; i < 2 && is_ready(call); i++) {
+    for (int i = 0; i < 2 && call_ready(call); i++) {
         const Attr attr = {.key = ATTR_element, .element = i == 0 ? bits[element_info[element].bytes] : element};
         const NodeSpec spec = {.op = OP_bitcast, .operand = &x, .operand_count = 1, .attr = &attr, .attr_count = 1};
         x = graph_add_value(call->b.graph, &spec);
@@ -135,95 +149,96 @@ static Value rule_stop_gradient(RuleCall *call)
     return x;
 }
 
-static Value rule_filled_like(RuleCall *call)
+Value rule_filled_like(RuleCall *call)
 {
-    return build_full(&call->b, type_of(call, call->in[0]), call->info - function_info == FUNCTION_ones_like);
+    return build_full(&call->b, call_type(call, call->in[0]), call->info - function_info == FUNCTION_ones_like);
 }
 
-static Value rule_astype(RuleCall *call)
+Value rule_astype(RuleCall *call)
 {
     return build_cast(&call->b, call->in[0], (ElementType)call->request->integer[0]);
 }
 
 /* ---- two operands ---- */
 
-static Value rule_binary(RuleCall *call)
+Value rule_binary(RuleCall *call)
 {
     Value x, y;
-    promote_two(call, &x, &y);
+    call_promote(call, &x, &y);
     return build_binary(&call->b, call->info->op, x, y);
 }
 
-static Value rule_binary_floating(RuleCall *call)
+Value rule_binary_floating(RuleCall *call)
 {
     Value x, y;
-    promote_two(call, &x, &y);
-    return build_binary(&call->b, call->info->op, as_floating(call, x), as_floating(call, y));
+    call_promote(call, &x, &y);
+    return build_binary(&call->b, call->info->op, call_floating(call, x), call_floating(call, y));
 }
 
-static Value rule_binary_logical(RuleCall *call)
+Value rule_binary_logical(RuleCall *call)
 {
-    return build_binary(&call->b, call->info->op, as_logical(call, call->in[0]), as_logical(call, call->in[1]));
+    return build_binary(&call->b, call->info->op, call_logical(call, call->in[0]), call_logical(call, call->in[1]));
 }
 
-static Value rule_floor_divide(RuleCall *call)
+Value rule_floor_divide(RuleCall *call)
 {
     Value x, y;
-    promote_two(call, &x, &y);
+    call_promote(call, &x, &y);
     const Value quotient = build_binary(&call->b, OP_div, x, y);
-    return is_ready(call) && element_is_floating(element_of(call, quotient)) ? build_unary(&call->b, OP_floor, quotient)
-                                                                             : quotient;
+    return call_ready(call) && element_is_floating(call_element(call, quotient))
+               ? build_unary(&call->b, OP_floor, quotient)
+               : quotient;
 }
 
 /* max + log1p(exp(-|x - y|)) */
-static Value rule_logaddexp(RuleCall *call)
+Value rule_logaddexp(RuleCall *call)
 {
     Value x, y;
     Builder *b = &call->b;
-    promote_two(call, &x, &y);
-    x = as_floating(call, x);
-    y = as_floating(call, y);
+    call_promote(call, &x, &y);
+    x = call_floating(call, x);
+    y = call_floating(call, y);
     const Value apart = build_unary(b, OP_neg, build_unary(b, OP_abs, build_binary(b, OP_sub, x, y)));
     return build_binary(b, OP_add, build_binary(b, OP_max, x, y),
                         build_unary(b, OP_log1p, build_unary(b, OP_exp, apart)));
 }
 
-static Value rule_matmul(RuleCall *call)
+Value rule_matmul(RuleCall *call)
 {
     Value x, y;
-    promote_two(call, &x, &y);
-    return build_matmul(&call->b, as_floating(call, x), as_floating(call, y));
+    call_promote(call, &x, &y);
+    return build_matmul(&call->b, call_floating(call, x), call_floating(call, y));
 }
 
-static Value rule_inner(RuleCall *call)
+Value rule_inner(RuleCall *call)
 {
     Value x, y;
-    promote_two(call, &x, &y);
-    const uint32_t x_rank = type_of(call, x).rank, y_rank = type_of(call, y).rank;
+    call_promote(call, &x, &y);
+    const uint32_t x_rank = call_type(call, x).rank, y_rank = call_type(call, y).rank;
     if (x_rank == 0 || y_rank == 0)
         return build_binary(&call->b, OP_mul, x, y);
     const int64_t x_axis = x_rank - 1, y_axis = y_rank - 1;
-    return build_dot(&call->b, x, y, NULL, NULL, 0, &x_axis, &y_axis, 1, element_of(call, x));
+    return build_dot(&call->b, x, y, NULL, NULL, 0, &x_axis, &y_axis, 1, call_element(call, x));
 }
 
 static Value flattened(RuleCall *call, Value x, uint32_t axis)
 {
-    const Type type = type_of(call, x);
+    const Type type = call_type(call, x);
     Dim dim[2] = {dim_constant(1), dim_constant(1)};
     dim[axis] = type_size(call->b.graph->module, type);
     return build_reshape(&call->b, x, dim, 2);
 }
 
-static Value rule_outer(RuleCall *call)
+Value rule_outer(RuleCall *call)
 {
     Value x, y;
-    promote_two(call, &x, &y);
+    call_promote(call, &x, &y);
     return build_binary(&call->b, OP_mul, flattened(call, x, 0), flattened(call, y, 1));
 }
 
 /* ---- axes ---- */
 
-static bool place_axis(RuleCall *call, int64_t *axis, uint32_t rank)
+bool call_axis(RuleCall *call, int64_t *axis, uint32_t rank)
 {
     const int64_t given = *axis;
     if (given < 0)
@@ -235,53 +250,47 @@ static bool place_axis(RuleCall *call, int64_t *axis, uint32_t rank)
     return false;
 }
 
-typedef struct Axes {
-    int64_t axis[MAX_RANK];
-    uint32_t count;
-    bool keep;
-} Axes;
-
 /* integers: keepdims, whether all, axes */
-static bool reduced_axes(RuleCall *call, Axes *axes)
+bool call_reduced_axes(RuleCall *call, Axes *axes)
 {
     const Request *request = call->request;
-    const uint32_t rank = type_of(call, call->in[0]).rank;
+    const uint32_t rank = call_type(call, call->in[0]).rank;
     const bool all = request->integer[1] != 0;
     axes->keep = request->integer[0] != 0;
     axes->count = all ? rank : request->integer_count - 2;
     if (axes->count > rank) {
-        fail(call, "more axes than the array has");
+        call_fail(call, "more axes than the array has");
         return false;
     }
     for (uint32_t i = 0; i < axes->count; i++) {
         axes->axis[i] = all ? i : request->integer[2 + i];
-        if (!place_axis(call, &axes->axis[i], rank))
+        if (!call_axis(call, &axes->axis[i], rank))
             return false;
         for (uint32_t k = 0; k < i; k++)
             if (axes->axis[k] == axes->axis[i]) {
-                fail(call, "an axis is named twice");
+                call_fail(call, "an axis is named twice");
                 return false;
             }
     }
     return true;
 }
 
-static Value reduce(RuleCall *call, OpKind op, Value x)
+Value call_reduce(RuleCall *call, OpKind op, Value x)
 {
     Axes axes;
-    if (!reduced_axes(call, &axes))
+    if (!call_reduced_axes(call, &axes))
         return (Value){0};
     return build_reduce(&call->b, op, x, axes.axis, axes.count, axes.keep);
 }
 
-static Value rule_reduce(RuleCall *call)
+Value rule_reduce(RuleCall *call)
 {
-    return reduce(call, call->info->op, call->in[0]);
+    return call_reduce(call, call->info->op, call->in[0]);
 }
 
-static Value rule_accumulate(RuleCall *call)
+Value rule_accumulate(RuleCall *call)
 {
-    const ElementType element = element_of(call, call->in[0]);
+    const ElementType element = call_element(call, call->in[0]);
     const ElementInfo *info = &element_info[element];
     const bool small = info->bytes < 4;
     ElementType sum = element;
@@ -289,32 +298,32 @@ static Value rule_accumulate(RuleCall *call)
         sum = ELEMENT_i32;
     else if (info->kind == KIND_UNSIGNED && small)
         sum = ELEMENT_u32;
-    return reduce(call, call->info->op, build_cast(&call->b, call->in[0], sum));
+    return call_reduce(call, call->info->op, build_cast(&call->b, call->in[0], sum));
 }
 
-static Value rule_reduce_logical(RuleCall *call)
+Value rule_reduce_logical(RuleCall *call)
 {
-    return reduce(call, call->info->op, as_logical(call, call->in[0]));
+    return call_reduce(call, call->info->op, call_logical(call, call->in[0]));
 }
 
-static Value rule_mean(RuleCall *call)
+Value rule_mean(RuleCall *call)
 {
     Axes axes;
-    if (!reduced_axes(call, &axes))
+    if (!call_reduced_axes(call, &axes))
         return (Value){0};
-    return build_mean(&call->b, as_floating(call, call->in[0]), axes.axis, axes.count, axes.keep);
+    return build_mean(&call->b, call_floating(call, call->in[0]), axes.axis, axes.count, axes.keep);
 }
 
 /* The largest is taken out first; where it is infinite, 0 is. */
-static Value rule_logsumexp(RuleCall *call)
+Value rule_logsumexp(RuleCall *call)
 {
     Axes axes;
     Builder *b = &call->b;
-    if (!reduced_axes(call, &axes))
+    if (!call_reduced_axes(call, &axes))
         return (Value){0};
-    const Value x = as_floating(call, call->in[0]);
+    const Value x = call_floating(call, call->in[0]);
     Value largest = build_reduce(b, OP_reduce_max, x, axes.axis, axes.count, true);
-    const Value zero = is_ready(call) ? build_full(b, type_of(call, largest), 0) : largest;
+    const Value zero = call_ready(call) ? build_full(b, call_type(call, largest), 0) : largest;
     largest = build_select(b, build_unary(b, OP_is_inf, largest), zero, largest);
     const Value shifted = build_unary(b, OP_exp, build_binary(b, OP_sub, x, largest));
     const Value sum = build_unary(b, OP_log, build_reduce(b, OP_reduce_sum, shifted, axes.axis, axes.count, true));
@@ -324,72 +333,72 @@ static Value rule_logsumexp(RuleCall *call)
 }
 
 /* integers: axis, reverse, inclusive */
-static Value rule_cumulative(RuleCall *call)
+Value rule_cumulative(RuleCall *call)
 {
     int64_t axis = call->request->integer[0];
-    if (!place_axis(call, &axis, type_of(call, call->in[0]).rank))
+    if (!call_axis(call, &axis, call_type(call, call->in[0]).rank))
         return (Value){0};
     return build_cumulative(&call->b, call->info->op, call->in[0], (uint32_t)axis, call->request->integer[2] == 0,
                             call->request->integer[1] != 0);
 }
 
 /* integers: axis, keepdims */
-static Value rule_arg_reduce(RuleCall *call)
+Value rule_arg_reduce(RuleCall *call)
 {
     int64_t axis = call->request->integer[0];
-    if (!place_axis(call, &axis, type_of(call, call->in[0]).rank))
+    if (!call_axis(call, &axis, call_type(call, call->in[0]).rank))
         return (Value){0};
     const Value index = build_cast(
         &call->b, build_arg_reduce(&call->b, call->info->op, call->in[0], (uint32_t)axis, false), ELEMENT_u32);
     return call->request->integer[1] != 0 ? build_expand_dims(&call->b, index, (uint32_t)axis) : index;
 }
 
-static Value rule_softmax(RuleCall *call)
+Value rule_softmax(RuleCall *call)
 {
     int64_t axis = call->request->integer[0];
-    if (!place_axis(call, &axis, type_of(call, call->in[0]).rank))
+    if (!call_axis(call, &axis, call_type(call, call->in[0]).rank))
         return (Value){0};
-    return build_softmax(&call->b, OP_softmax, as_floating(call, call->in[0]), (uint32_t)axis);
+    return build_softmax(&call->b, OP_softmax, call_floating(call, call->in[0]), (uint32_t)axis);
 }
 
 /* ---- sources ---- */
 
-static uint32_t read_shape(const int64_t *integer, uint32_t count, Dim *dim)
+uint32_t call_dims(const int64_t *integer, uint32_t count, Dim *dim)
 {
     for (uint32_t i = 0; i < count && i < MAX_RANK; i++)
         dim[i] = dim_constant(integer[i]);
     return count;
 }
 
-static bool shape_is_sound(RuleCall *call, const int64_t *shape, uint32_t rank)
+bool call_shape(RuleCall *call, const int64_t *shape, uint32_t rank)
 {
     for (uint32_t i = 0; rank <= MAX_RANK && i < rank; i++)
         if (shape[i] < 0)
             rank = MAX_RANK + 1;
     if (rank > MAX_RANK)
-        fail(call, "a size is negative, or there are too many axes");
+        call_fail(call, "a size is negative, or there are too many axes");
     return rank <= MAX_RANK;
 }
 
 /* integers: element, shape */
-static Value rule_full(RuleCall *call)
+Value rule_full(RuleCall *call)
 {
     Dim dim[MAX_RANK];
     const uint32_t rank = call->request->integer_count - 1;
-    if (!shape_is_sound(call, call->request->integer + 1, rank))
+    if (!call_shape(call, call->request->integer + 1, rank))
         return (Value){0};
-    read_shape(call->request->integer + 1, rank, dim);
+    call_dims(call->request->integer + 1, rank, dim);
     const Value value = build_cast(&call->b, call->in[0], (ElementType)call->request->integer[0]);
     return build_broadcast_to(&call->b, value, dim, rank);
 }
 
 /* reals: start, stop, step; integers: element */
-static Value rule_arange(RuleCall *call)
+Value rule_arange(RuleCall *call)
 {
     const double start = call->request->real[0], step = call->request->real[2];
     const double count = ceil((call->request->real[1] - start) / step);
     if (!(fabs(count) < 0x1p31))
-        return fail(call, "the number of elements makes no sense");
+        return call_fail(call, "the number of elements makes no sense");
     const ElementType element = (ElementType)call->request->integer[0];
     const int64_t size = count > 0 ? (int64_t)count : 0;
     const Value index = build_iota(&call->b, type_make_static(call->b.graph->module, element, &size, 1), 0);
@@ -398,18 +407,18 @@ static Value rule_arange(RuleCall *call)
 
 /* ---- shapes ---- */
 
-static Value rule_reshape(RuleCall *call)
+Value rule_reshape(RuleCall *call)
 {
     int64_t shape[MAX_RANK];
     const uint32_t rank = call->request->integer_count;
-    const int64_t size = type_static_size(type_of(call, call->in[0]));
+    const int64_t size = type_static_size(call_type(call, call->in[0]));
     int64_t known = 1, open = -1;
     for (uint32_t i = 0; i < rank && rank <= MAX_RANK; i++) {
         shape[i] = call->request->integer[i];
         if (shape[i] == -1 && open < 0)
             open = i;
         else if (shape[i] < 0 || __builtin_mul_overflow(known, shape[i], &known))
-            return fail(call, "can only infer one dimension, and sizes must not be negative");
+            return call_fail(call, "can only infer one dimension, and sizes must not be negative");
     }
     if (rank > MAX_RANK || (open >= 0 ? known == 0 || size % known != 0 : known != size)) {
         StrBuf text = {0};
@@ -417,79 +426,79 @@ static Value rule_reshape(RuleCall *call)
         for (uint32_t i = 0; i < rank; i++)
             strbuf_printf(&text, i == 0 ? "%lld" : ",%lld", (long long)call->request->integer[i]);
         strbuf_add(&text, ").");
-        const Value none = fail(call, strbuf_text(&text));
+        const Value none = call_fail(call, strbuf_text(&text));
         strbuf_release(&text);
         return none;
     }
     if (open >= 0)
         shape[open] = size / known;
     Dim dim[MAX_RANK];
-    return build_reshape(&call->b, call->in[0], dim, read_shape(shape, rank, dim));
+    return build_reshape(&call->b, call->in[0], dim, call_dims(shape, rank, dim));
 }
 
 /* integers: the permutation, or none: all reversed */
-static Value rule_transpose(RuleCall *call)
+Value rule_transpose(RuleCall *call)
 {
     int64_t permutation[MAX_RANK];
-    const uint32_t rank = type_of(call, call->in[0]).rank, count = call->request->integer_count;
+    const uint32_t rank = call_type(call, call->in[0]).rank, count = call->request->integer_count;
     uint32_t seen = 0;
     if (count != 0 && count != rank)
-        return fail(call, "as many axes are due as the array has");
+        return call_fail(call, "as many axes are due as the array has");
     for (uint32_t i = 0; i < rank; i++) {
         permutation[i] = count == 0 ? rank - 1 - i : call->request->integer[i];
-        if (!place_axis(call, &permutation[i], rank))
+        if (!call_axis(call, &permutation[i], rank))
             return (Value){0};
         seen |= 1u << permutation[i];
     }
-    return seen != (1u << rank) - 1 ? fail(call, "an axis is named twice")
+    return seen != (1u << rank) - 1 ? call_fail(call, "an axis is named twice")
                                     : build_transpose(&call->b, call->in[0], permutation);
 }
 
-static Value rule_broadcast_to(RuleCall *call)
+Value rule_broadcast_to(RuleCall *call)
 {
     Dim dim[MAX_RANK];
     const uint32_t rank = call->request->integer_count;
-    if (!shape_is_sound(call, call->request->integer, rank))
+    if (!call_shape(call, call->request->integer, rank))
         return (Value){0};
-    read_shape(call->request->integer, rank, dim);
+    call_dims(call->request->integer, rank, dim);
     return build_broadcast_to(&call->b, call->in[0], dim, rank);
 }
 
-static Value rule_expand_dims(RuleCall *call)
+Value rule_expand_dims(RuleCall *call)
 {
     int64_t axis = call->request->integer[0];
-    const uint32_t rank = type_of(call, call->in[0]).rank;
+    const uint32_t rank = call_type(call, call->in[0]).rank;
     if (rank == MAX_RANK)
-        return fail(call, "too many axes");
-    if (!place_axis(call, &axis, rank + 1))
+        return call_fail(call, "too many axes");
+    if (!call_axis(call, &axis, rank + 1))
         return (Value){0};
     return build_expand_dims(&call->b, call->in[0], (uint32_t)axis);
 }
 
-static Value rule_squeeze(RuleCall *call)
+Value rule_squeeze(RuleCall *call)
 {
     int64_t axis = call->request->integer[0];
-    const Type type = type_of(call, call->in[0]);
-    if (!place_axis(call, &axis, type.rank))
+    const Type type = call_type(call, call->in[0]);
+    if (!call_axis(call, &axis, type.rank))
         return (Value){0};
     return dim_is(type.dim[axis], 1) ? build_squeeze(&call->b, call->in[0], (uint32_t)axis)
-                                     : fail(call, "the axis has another size than 1");
+                                     : call_fail(call, "the axis has another size than 1");
 }
 
-static Value rule_concatenate(RuleCall *call)
+Value rule_concatenate(RuleCall *call)
 {
     int64_t axis = call->request->integer[0];
     if (call->count == 0)
-        return fail(call, "no arrays were given");
-    ElementType element = element_of(call, call->in[0]);
+        return call_fail(call, "no arrays were given");
+    ElementType element = call_element(call, call->in[0]);
     for (uint32_t i = 1; i < call->count; i++)
-        element = promote(element, element_of(call, call->in[i]));
+        element = promote(element, call_element(call, call->in[i]));
     Value *x = ARENA_NEW(&call->b.graph->module->arena, Value, call->count);
     if (x == NULL)
-        return fail(call, "out of memory");
+        return call_fail(call, "out of memory");
     for (uint32_t i = 0; i < call->count; i++)
         x[i] = build_cast(&call->b, call->in[i], element);
-    if (!place_axis(call, &axis, type_of(call, call->in[0]).rank))
+    if (!call_axis(call, &axis, call_type(call, call->in[0]).rank))
         return (Value){0};
     return build_concatenate(&call->b, x, call->count, (uint32_t)axis);
 }
@@ -500,17 +509,17 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high)
 }
 
 /* integers: starts, stops, strides, as many as the array has axes */
-static Value rule_slice(RuleCall *call)
+Value rule_slice(RuleCall *call)
 {
-    const Type type = type_of(call, call->in[0]);
+    const Type type = call_type(call, call->in[0]);
     const int64_t *start = call->request->integer, *stop = start + type.rank, *stride = stop + type.rank;
     Dim starts[MAX_RANK], limits[MAX_RANK];
     if (call->request->integer_count != 3 * type.rank)
-        return fail(call, "as many starts and stops are due as the array has axes");
+        return call_fail(call, "as many starts and stops are due as the array has axes");
     for (uint32_t i = 0; i < type.rank; i++) {
         const int64_t size = type.dim[i].constant;
         if (stride[i] < 1)
-            return fail(call, "strides must be positive");
+            return call_fail(call, "strides must be positive");
         const int64_t from = clamp(start[i] < 0 ? start[i] + size : start[i], 0, size);
         starts[i] = dim_constant(from);
         limits[i] = dim_constant(clamp(stop[i] < 0 ? stop[i] + size : stop[i], from, size));
@@ -518,21 +527,21 @@ static Value rule_slice(RuleCall *call)
     return build_slice(&call->b, call->in[0], starts, limits, stride);
 }
 
-static Value rule_take(RuleCall *call)
+Value rule_take(RuleCall *call)
 {
     int64_t axis = call->request->integer[0];
-    if (!element_is_integer(element_of(call, call->in[1])))
-        return fail(call, "indices must be integers");
-    if (!place_axis(call, &axis, type_of(call, call->in[0]).rank))
+    if (!element_is_integer(call_element(call, call->in[1])))
+        return call_fail(call, "indices must be integers");
+    if (!call_axis(call, &axis, call_type(call, call->in[0]).rank))
         return (Value){0};
     const Value indices = build_cast(&call->b, call->in[1], ELEMENT_i64);
     return build_take(&call->b, call->in[0], indices, (uint32_t)axis, "clamp");
 }
 
-static Value rule_where(RuleCall *call)
+Value rule_where(RuleCall *call)
 {
-    const ElementType element = promote(element_of(call, call->in[1]), element_of(call, call->in[2]));
-    return build_select(&call->b, as_logical(call, call->in[0]), build_cast(&call->b, call->in[1], element),
+    const ElementType element = promote(call_element(call, call->in[1]), call_element(call, call->in[2]));
+    return build_select(&call->b, call_logical(call, call->in[0]), build_cast(&call->b, call->in[1], element),
                         build_cast(&call->b, call->in[2], element));
 }
 

@@ -189,4 +189,13 @@ ADZE_API adze_status adze_export(adze_context *context, adze_closure *closure, c
 #ifdef __cplusplus
 }
 #endif
+
+/* The families: each header is part of this one. */
+#include "adze/array.h"
+#include "adze/compiled.h"
+#include "adze/compute.h"
+#include "adze/control.h"
+#include "adze/fft.h"
+#include "adze/linalg.h"
+#include "adze/random.h"
 #endif
