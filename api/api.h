@@ -28,7 +28,7 @@
 typedef struct ArrayType {
     ElementType element;
     uint32_t rank;
-    int64_t dim[MAX_RANK];
+    int64_t dim[MAX_RANK]; /* in shapeless traces, negative handles of sizes: see shapeless.h */
 } ArrayType;
 
 int64_t array_type_size(const ArrayType *type); /* elements; -1 when the number overflows */
@@ -117,7 +117,8 @@ struct Engine {
     CompiledModel *model[MAX_MODELS];
     uint32_t model_count;
     atomic_size_t active_bytes, peak_bytes;
-    ArrayNode *no_memory; /* the error that needs no memory */
+    ArrayNode *no_memory;    /* the error that needs no memory */
+    struct SizeTable *sizes; /* that traces don't know: see shapeless.h */
 };
 
 Engine *engine_new(void);
@@ -173,7 +174,7 @@ typedef struct Request {
 } Request;
 
 /* Takes the module and what diag holds; NULL when memory is out. */
-Fragment *fragment_of_graph(Module *module, Diag *diag, const Graph *graph);
+Fragment *fragment_of_graph(Engine *engine, Module *module, Diag *diag, const Graph *graph);
 Fragment *fragment_retain(Fragment *fragment);
 void fragment_release(Fragment *fragment);
 /* The fragment of a function on operands of these types; NULL and *error (malloc) when they don't fit. */
@@ -189,7 +190,8 @@ ArrayNode *request_node(Engine *engine, const Request *request, ArrayNode *const
 
 /* ---------------------------------------------------------------- graphs ---- */
 
-/* Copies a graph of another module to the end of `to`; its parameters are `argument`. Sticky errors in to's module. */
+/* Copies a graph of another module to the end of `to`; its parameters are `argument`, symbols among their dimensions
+ * are what the arguments have there. Sticky errors in to's module. */
 void graph_import(const Graph *from, Graph *to, const Value *argument, Value *result);
 /* The same as a region of its own. */
 Graph *region_import(const Graph *from, Module *module);
@@ -230,6 +232,7 @@ struct adze_closure {
 
 /* A function as a graph. Parameters: one for each argument, then one for each captured array. */
 typedef struct Trace {
+    Engine *engine;
     Diag diag;
     Module *module;
     Graph *graph;

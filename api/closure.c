@@ -153,7 +153,7 @@ adze_status trace_closure(adze_context *context, adze_closure *closure, ArrayNod
     NodeList given = {0};
     adze_results results = {0};
     const uint64_t serial = atomic_fetch_add(&context->engine->serial, 1) + 1;
-    *trace = (Trace){.argument_count = (uint32_t)count};
+    *trace = (Trace){.engine = context->engine, .argument_count = (uint32_t)count};
     diag_init(&trace->diag);
     trace->module = module_create(&trace->diag);
     adze_status status = trace->module == NULL ? context_fail(context, ADZE_NO_MEMORY, "out of memory")
@@ -220,7 +220,7 @@ adze_status trace_apply(adze_context *context, Trace *trace, const Graph *graph,
                         ArrayNode *const *more, size_t more_count, NodeList *results)
 {
     NodeList all = {0};
-    Fragment *fragment = fragment_of_graph(trace->module, &trace->diag, graph);
+    Fragment *fragment = fragment_of_graph(context->engine, trace->module, &trace->diag, graph);
     trace->module = NULL;
     diag_init(&trace->diag);
     const bool good = fragment != NULL && collect_arguments(trace, argument, more, more_count, &all) &&

@@ -70,7 +70,7 @@ static adze_status trace_new(adze_context *context, Compiled *compiled, ArrayNod
     traced->count = (uint32_t)count;
     traced->captured = trace.captured;
     trace.captured = (NodeList){0};
-    traced->fragment = fragment_of_graph(trace.module, &trace.diag, trace.graph);
+    traced->fragment = fragment_of_graph(context->engine, trace.module, &trace.diag, trace.graph);
     trace.module = NULL;
     diag_init(&trace.diag);
     trace_release(&trace);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/shapeless.h"
 #include "ir/element.h"
 
 /* ---- engine ---- */
@@ -19,14 +20,17 @@ Engine *engine_new(void)
         return NULL;
     atomic_init(&engine->refs, 1);
     engine->no_memory = node_error("out of memory");
+    engine->sizes = size_table_new();
     Diag diag;
     diag_init(&diag);
-    const bool good = engine->no_memory != NULL && target_find("native", &engine->target, &diag) == STATUS_OK &&
+    const bool good = engine->no_memory != NULL && engine->sizes != NULL &&
+                      target_find("native", &engine->target, &diag) == STATUS_OK &&
                       pthread_mutex_init(&engine->mutex, NULL) == 0;
     diag_release(&diag);
     if (good)
         return engine;
     node_release(engine->no_memory);
+    size_table_free(engine->sizes);
     free(engine);
     return NULL;
 }
@@ -50,6 +54,7 @@ void engine_release(Engine *engine)
     for (uint32_t i = 0; i < engine->model_count; i++)
         compiled_model_release(engine->model[i]);
     node_release(engine->no_memory);
+    size_table_free(engine->sizes);
     pthread_mutex_destroy(&engine->mutex);
     free(engine);
 }

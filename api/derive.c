@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/rules.h"
+#include "api/shapeless.h"
 #include "passes/transform.h"
 
 static ArrayNode *apply_function(adze_context *context, FunctionId function, ArrayNode *node, int64_t integer)
@@ -29,9 +30,9 @@ static adze_status add_matching(adze_context *context, const char *message, cons
     if (!array_type_equal(&same, due)) {
         StrBuf text = {0};
         strbuf_add(&text, message);
-        array_type_print(due, &text);
+        array_type_print_sizes(context->engine, due, &text);
         strbuf_add(&text, ", what came is ");
-        array_type_print(&given->type, &text);
+        array_type_print_sizes(context->engine, &given->type, &text);
         const adze_status status = context_fail(context, ADZE_INVALID, "%s", strbuf_text(&text));
         strbuf_release(&text);
         return status;
@@ -42,12 +43,10 @@ static adze_status add_matching(adze_context *context, const char *message, cons
     return kept ? ADZE_DONE : context_fail(context, ADZE_NO_MEMORY, "out of memory");
 }
 
-static ArrayType result_type(const Trace *trace, uint32_t index)
+static ArrayType result_type(const adze_context *context, const Trace *trace, uint32_t index)
 {
-    const Type type = value_type(trace->graph, trace->graph->result[index]);
-    ArrayType result = {.element = type.element, .rank = type.rank};
-    for (uint32_t i = 0; i < type.rank; i++)
-        result.dim[i] = type.dim[i].constant;
+    ArrayType result;
+    array_type_of(context->engine, trace->module, value_type(trace->graph, trace->graph->result[index]), &result);
     return result;
 }
 
@@ -57,11 +56,11 @@ static adze_status check_scalar(adze_context *context, const Trace *trace)
 {
     if (trace->result_count == 0)
         return context_fail(context, ADZE_INVALID, "[grad] the function gives no result to differentiate");
-    const ArrayType type = result_type(trace, 0);
+    const ArrayType type = result_type(context, trace, 0);
     if (type.rank == 0 && element_is_floating(type.element))
         return ADZE_DONE;
     StrBuf text = {0};
-    array_type_print(&type, &text);
+    array_type_print_sizes(context->engine, &type, &text);
     context_fail(context, ADZE_INVALID, "[grad] the first result is %s, should be a floating scalar",
                  strbuf_text(&text));
     strbuf_release(&text);
@@ -129,7 +128,7 @@ static adze_status match_cotangents(adze_context *context, const Trace *trace, A
     adze_status status = ADZE_DONE;
     for (uint32_t i = 0; status == ADZE_DONE && i < count; i++) {
         char message[128];
-        const ArrayType due = result_type(trace, i);
+        const ArrayType due = result_type(context, trace, i);
         snprintf(message, sizeof message, "[vjp] Output shape does not match cotangent shape: output %u is ", i);
         if (element_is_floating(due.element))
             status = add_matching(context, message, &due, cotangent[i], list);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/rules.h"
+#include "api/shapeless.h"
 #include "ir/base/hash.h"
 
 /* ---- making and letting go ---- */
@@ -16,18 +17,15 @@ static void hash_both(const void *data, size_t bytes, uint64_t hash[2])
     hash[1] = hash_bytes(0x243F6A8885A308D3u, data, bytes);
 }
 
-static bool read_results(Fragment *fragment)
+static bool read_results(Engine *engine, Fragment *fragment)
 {
     const Graph *graph = fragment->graph;
     fragment->result_count = graph->result_count;
     fragment->result = calloc(graph->result_count + 1, sizeof *fragment->result);
-    for (uint32_t i = 0; fragment->result != NULL && i < graph->result_count; i++) {
-        const Type type = value_type(graph, graph->result[i]);
-        fragment->result[i] = (ArrayType){.element = type.element, .rank = type.rank};
-        for (uint32_t k = 0; k < type.rank; k++)
-            fragment->result[i].dim[k] = type.dim[k].constant;
-    }
-    return fragment->result != NULL;
+    bool good = fragment->result != NULL;
+    for (uint32_t i = 0; good && i < graph->result_count; i++)
+        good = array_type_of(engine, graph->module, value_type(graph, graph->result[i]), &fragment->result[i]);
+    return good;
 }
 
 static void drop_module(Module *module, Diag *diag)
@@ -38,7 +36,7 @@ static void drop_module(Module *module, Diag *diag)
 }
 
 /* Takes module and what diag holds. */
-static Fragment *fragment_new(Module *module, Diag *diag, const Graph *graph)
+static Fragment *fragment_new(Engine *engine, Module *module, Diag *diag, const Graph *graph)
 {
     Fragment *fragment = calloc(1, sizeof *fragment);
     if (fragment == NULL) {
@@ -52,16 +50,16 @@ static Fragment *fragment_new(Module *module, Diag *diag, const Graph *graph)
     if (diag->first == NULL) /* an empty list's end points into itself */
         fragment->diag.last = &fragment->diag.first;
     module->diag = &fragment->diag;
-    if (read_results(fragment))
+    if (read_results(engine, fragment))
         return fragment;
     fragment_release(fragment);
     return NULL;
 }
 
-Fragment *fragment_of_graph(Module *module, Diag *diag, const Graph *graph)
+Fragment *fragment_of_graph(Engine *engine, Module *module, Diag *diag, const Graph *graph)
 {
     StrBuf text = {0};
-    Fragment *fragment = fragment_new(module, diag, graph);
+    Fragment *fragment = fragment_new(engine, module, diag, graph);
     if (fragment == NULL)
         return NULL;
     graph_print(graph, &text);
@@ -91,21 +89,27 @@ void fragment_release(Fragment *fragment)
 
 /* ---- building a function's ---- */
 
-static char *describe_failure(const Request *request, const Diag *diag, ArrayNode *const *input, uint32_t count)
+static char *describe_failure(Engine *engine, const Request *request, const Diag *diag, ArrayNode *const *input,
+                              uint32_t count)
 {
     StrBuf text = {0};
+    bool known = true;
     strbuf_printf(&text, "[%s] %s", function_info[request->function].name,
                   diag->first == NULL ? "out of memory" : diag->first->what);
     strbuf_add(&text, count == 0 ? "" : " (given ");
     for (uint32_t i = 0; i < count; i++) {
         strbuf_add(&text, i == 0 ? "" : ", ");
-        array_type_print(&input[i]->type, &text);
+        array_type_print_sizes(engine, &input[i]->type, &text);
+        known = known && array_type_is_static(&input[i]->type);
     }
+    if (!known)
+        size_note_failure(engine);
     strbuf_add(&text, count == 0 ? "" : ")");
     return text.text;
 }
 
-static Graph *build_graph(Module *module, const Request *request, ArrayNode *const *input, uint32_t count)
+static Graph *build_graph(Engine *engine, Module *module, const Request *request, ArrayNode *const *input,
+                          uint32_t count)
 {
     const FunctionInfo *info = &function_info[request->function];
     Graph *graph = graph_create(module, "main");
@@ -115,10 +119,10 @@ static Graph *build_graph(Module *module, const Request *request, ArrayNode *con
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const ArrayType *type = &input[i]->type;
-        in[i] = graph_add_parameter(graph, "", type_make_static(module, type->element, type->dim, type->rank));
+        in[i] = graph_add_parameter(graph, "", array_type_to(engine, &input[i]->type, module));
     }
-    RuleCall call = {.b = {.graph = graph}, .info = info, .request = request, .in = in, .count = count};
+    RuleCall call = {
+        .b = {.graph = graph}, .info = info, .request = request, .in = in, .count = count, .engine = engine};
     if (module->status != STATUS_OK)
         return NULL;
     const Value result = info->rule(&call);
@@ -129,15 +133,16 @@ static Graph *build_graph(Module *module, const Request *request, ArrayNode *con
     return module->status == STATUS_OK ? graph : NULL;
 }
 
-static Fragment *build_fragment(const Request *request, ArrayNode *const *input, uint32_t count, char **error)
+static Fragment *build_fragment(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count,
+                                char **error)
 {
     Diag diag;
     diag_init(&diag);
     Module *module = module_create(&diag);
-    const Graph *graph = module == NULL ? NULL : build_graph(module, request, input, count);
+    const Graph *graph = module == NULL ? NULL : build_graph(engine, module, request, input, count);
     if (graph != NULL)
-        return fragment_new(module, &diag, graph);
-    *error = describe_failure(request, &diag, input, count);
+        return fragment_new(engine, module, &diag, graph);
+    *error = describe_failure(engine, request, &diag, input, count);
     drop_module(module, &diag);
     return NULL;
 }
@@ -207,7 +212,7 @@ Fragment *fragment_find(Engine *engine, const Request *request, ArrayNode *const
     if (fragment != NULL) {
         fragment_retain(fragment);
         free(key);
-    } else if ((fragment = build_fragment(request, input, count, error)) != NULL) {
+    } else if ((fragment = build_fragment(engine, request, input, count, error)) != NULL) {
         fragment->key = key;
         fragment->key_bytes = bytes;
         memcpy(fragment->hash, hash, sizeof hash);

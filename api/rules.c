@@ -3,6 +3,7 @@
  * rules of functions.def itself; the other families have files of their own (rules_<family>.c).
  * A request's integers and reals are what adze_<name> was given besides arrays (see functions.c). */
 #include "api/rules.h"
+#include "api/shapeless.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -370,6 +371,24 @@ uint32_t call_dims(const int64_t *integer, uint32_t count, Dim *dim)
     return count;
 }
 
+bool call_sizes(RuleCall *call, const int64_t *integer, uint32_t count, Dim *dim)
+{
+    for (uint32_t i = 0; count <= MAX_RANK && i < count; i++)
+        dim[i] = size_to_dim(call->engine, integer[i], call->b.graph->module);
+    if (count > MAX_RANK)
+        call_fail(call, "too many axes");
+    return call_ready(call);
+}
+
+bool call_size(RuleCall *call, Value x, uint32_t axis, int64_t *size)
+{
+    const Dim dim = call_type(call, x).dim[axis];
+    *size = dim.constant;
+    if (call_ready(call) && !dim_is_constant(dim))
+        call_fail(call, "needs the size of axis %u, which a shapeless function doesn't know", axis);
+    return call_ready(call);
+}
+
 bool call_shape(RuleCall *call, const int64_t *shape, uint32_t rank)
 {
     for (uint32_t i = 0; rank <= MAX_RANK && i < rank; i++)
@@ -385,9 +404,8 @@ Value rule_full(RuleCall *call)
 {
     Dim dim[MAX_RANK];
     const uint32_t rank = call->request->integer_count - 1;
-    if (!call_shape(call, call->request->integer + 1, rank))
+    if (!call_sizes(call, call->request->integer + 1, rank, dim))
         return (Value){0};
-    call_dims(call->request->integer + 1, rank, dim);
     const Value value = build_cast(&call->b, call->in[0], (ElementType)call->request->integer[0]);
     return build_broadcast_to(&call->b, value, dim, rank);
 }
@@ -407,33 +425,52 @@ Value rule_arange(RuleCall *call)
 
 /* ---- shapes ---- */
 
+/* What is left of `size` for the axis that was given as -1. */
+static bool infer_size(Module *module, Dim size, Dim known, Dim *open)
+{
+    const bool good = !dim_is(known, 0) && dim_divides(module, size, known, open);
+    return good && module->status == STATUS_OK;
+}
+
+static Value refuse_reshape(RuleCall *call, Dim size)
+{
+    StrBuf text = {0};
+    strbuf_add(&text, "Cannot reshape array of size ");
+    dim_print(call->b.graph->module, size, &text);
+    strbuf_add(&text, " into shape (");
+    for (uint32_t i = 0; i < call->request->integer_count; i++) {
+        strbuf_add(&text, i == 0 ? "" : ",");
+        size_print(call->engine, call->request->integer[i], &text);
+    }
+    strbuf_add(&text, ").");
+    const Value none = call_fail(call, "%s", strbuf_text(&text));
+    strbuf_release(&text);
+    return none;
+}
+
 Value rule_reshape(RuleCall *call)
 {
-    int64_t shape[MAX_RANK];
+    Dim dim[MAX_RANK], known = dim_constant(1);
+    Module *module = call->b.graph->module;
+    const int64_t *shape = call->request->integer;
     const uint32_t rank = call->request->integer_count;
-    const int64_t size = type_static_size(call_type(call, call->in[0]));
-    int64_t known = 1, open = -1;
-    for (uint32_t i = 0; i < rank && rank <= MAX_RANK; i++) {
-        shape[i] = call->request->integer[i];
-        if (shape[i] == -1 && open < 0)
-            open = i;
-        else if (shape[i] < 0 || __builtin_mul_overflow(known, shape[i], &known))
+    const Dim size = type_size(module, call_type(call, call->in[0]));
+    int open = -1;
+    if (rank > MAX_RANK)
+        return refuse_reshape(call, size);
+    for (uint32_t i = 0; i < rank && call_ready(call); i++) {
+        if (shape[i] == -1 && open >= 0)
             return call_fail(call, "can only infer one dimension, and sizes must not be negative");
+        dim[i] = shape[i] == -1 ? dim_constant(1) : size_to_dim(call->engine, shape[i], module);
+        if (shape[i] == -1)
+            open = (int)i;
+        known = dim_mul(module, known, dim[i]);
     }
-    if (rank > MAX_RANK || (open >= 0 ? known == 0 || size % known != 0 : known != size)) {
-        StrBuf text = {0};
-        strbuf_printf(&text, "Cannot reshape array of size %lld into shape (", (long long)size);
-        for (uint32_t i = 0; i < rank; i++)
-            strbuf_printf(&text, i == 0 ? "%lld" : ",%lld", (long long)call->request->integer[i]);
-        strbuf_add(&text, ").");
-        const Value none = call_fail(call, strbuf_text(&text));
-        strbuf_release(&text);
-        return none;
-    }
-    if (open >= 0)
-        shape[open] = size / known;
-    Dim dim[MAX_RANK];
-    return build_reshape(&call->b, call->in[0], dim, call_dims(shape, rank, dim));
+    if (!call_ready(call))
+        return (Value){0};
+    if (open >= 0 ? !infer_size(module, size, known, &dim[open]) : !dim_equal(known, size))
+        return refuse_reshape(call, size);
+    return build_reshape(&call->b, call->in[0], dim, rank);
 }
 
 /* integers: the permutation, or none: all reversed */
@@ -458,9 +495,8 @@ Value rule_broadcast_to(RuleCall *call)
 {
     Dim dim[MAX_RANK];
     const uint32_t rank = call->request->integer_count;
-    if (!call_shape(call, call->request->integer, rank))
+    if (!call_sizes(call, call->request->integer, rank, dim))
         return (Value){0};
-    call_dims(call->request->integer, rank, dim);
     return build_broadcast_to(&call->b, call->in[0], dim, rank);
 }
 
@@ -503,26 +539,41 @@ Value rule_concatenate(RuleCall *call)
     return build_concatenate(&call->b, x, call->count, (uint32_t)axis);
 }
 
-static int64_t clamp(int64_t x, int64_t low, int64_t high)
+/* A start or stop of a request: a number, which counts from the end when negative, or a size. */
+static Dim slice_index(RuleCall *call, int64_t index, bool *from_end)
 {
-    return x < low ? low : x > high ? high : x;
+    const int64_t far = (int64_t)1 << 48;
+    if (size_is_handle(call->engine, index)) {
+        *from_end = false;
+        return size_to_dim(call->engine, index, call->b.graph->module);
+    }
+    *from_end = index < 0;
+    return dim_constant(index < -far ? -far : index > far ? far : index);
+}
+
+/* A start or stop as Python reads it: counted from the end when negative, at most the size. */
+static Dim slice_end(Module *module, Dim end, bool from_end, Dim low, Dim size)
+{
+    const Dim position = from_end ? dim_add(module, size, end) : end;
+    return dim_max(module, low, dim_min(module, position, size));
 }
 
 /* integers: starts, stops, strides, as many as the array has axes */
 Value rule_slice(RuleCall *call)
 {
     const Type type = call_type(call, call->in[0]);
+    Module *module = call->b.graph->module;
     const int64_t *start = call->request->integer, *stop = start + type.rank, *stride = stop + type.rank;
     Dim starts[MAX_RANK], limits[MAX_RANK];
     if (call->request->integer_count != 3 * type.rank)
         return call_fail(call, "as many starts and stops are due as the array has axes");
-    for (uint32_t i = 0; i < type.rank; i++) {
-        const int64_t size = type.dim[i].constant;
+    for (uint32_t i = 0; i < type.rank && call_ready(call); i++) {
+        bool from_end[2];
         if (stride[i] < 1)
             return call_fail(call, "strides must be positive");
-        const int64_t from = clamp(start[i] < 0 ? start[i] + size : start[i], 0, size);
-        starts[i] = dim_constant(from);
-        limits[i] = dim_constant(clamp(stop[i] < 0 ? stop[i] + size : stop[i], from, size));
+        const Dim first = slice_index(call, start[i], &from_end[0]), last = slice_index(call, stop[i], &from_end[1]);
+        starts[i] = slice_end(module, first, from_end[0], dim_constant(0), type.dim[i]);
+        limits[i] = slice_end(module, last, from_end[1], starts[i], type.dim[i]);
     }
     return build_slice(&call->b, call->in[0], starts, limits, stride);
 }

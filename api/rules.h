@@ -27,6 +27,7 @@ typedef struct RuleCall {
     const Request *request;
     const Value *in;
     uint32_t count;
+    Engine *engine;
     Value more[MAX_FUNCTION_RESULTS - 1]; /* results after the one that is returned */
     uint32_t more_count;
 } RuleCall;
@@ -69,6 +70,10 @@ void call_promote(RuleCall *call, Value *x, Value *y);
 bool call_axis(RuleCall *call, int64_t *axis, uint32_t rank);
 bool call_shape(RuleCall *call, const int64_t *shape, uint32_t rank);
 uint32_t call_dims(const int64_t *integer, uint32_t count, Dim *dim);
+/* Sizes of a request as dimensions, those of shapeless traces too; false: one is neither a size nor known. */
+bool call_sizes(RuleCall *call, const int64_t *integer, uint32_t count, Dim *dim);
+/* The size of an axis as a number; false, and the call fails, in a shapeless trace that doesn't know it. */
+bool call_size(RuleCall *call, Value x, uint32_t axis, int64_t *size);
 
 typedef struct Axes {
     int64_t axis[MAX_RANK];

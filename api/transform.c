@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api.h"
+#include "api/shapeless.h"
 
 static ArrayNode **nodes_of(const adze_array *array, size_t count)
 {
@@ -170,26 +170,26 @@ static adze_closure *wrapped_new(adze_context *context, adze_function *function,
     return adze_closure_new(function, wrapped, wrapped_destroy);
 }
 
-/* A graph with the parameters of `like` and then of `more` captured arrays. */
-static Graph *graph_with_parameters(Module *module, const Graph *like, const NodeList *more)
+/* A graph with the parameters of a trace and then of `more` captured arrays. */
+static Graph *graph_with_parameters(const Trace *trace, const NodeList *more)
 {
+    const Graph *like = trace->graph;
+    Module *module = trace->module;
     Graph *graph = graph_create(module, "");
     for (uint32_t i = 0; graph != NULL && i < like->parameter_count; i++) {
         const Type type = value_type(like, like->parameter[i]);
         graph_add_parameter(graph, "", type_make(module, type.element, type.dim, type.rank));
     }
-    for (size_t i = 0; graph != NULL && more != NULL && i < more->count; i++) {
-        const ArrayType *type = &more->node[i]->type;
-        graph_add_parameter(graph, "", type_make_static(module, type->element, type->dim, type->rank));
-    }
+    for (size_t i = 0; graph != NULL && more != NULL && i < more->count; i++)
+        graph_add_parameter(graph, "", array_type_to(trace->engine, &more->node[i]->type, module));
     return graph;
 }
 
 /* The graph whose one node has these regions, all parameters being its operands. */
-static Graph *graph_of_node(Module *module, const Graph *like, const NodeList *more, OpKind op, Graph **region,
-                            uint32_t region_count)
+static Graph *graph_of_node(const Trace *trace, const NodeList *more, OpKind op, Graph **region, uint32_t region_count)
 {
-    Graph *graph = graph_with_parameters(module, like, more);
+    const Module *module = trace->module;
+    Graph *graph = graph_with_parameters(trace, more);
     if (graph == NULL || module->status != STATUS_OK)
         return NULL;
     const Attr name = {.key = ATTR_name, .string = "custom_vjp"};
@@ -214,7 +214,7 @@ static adze_status checkpoint_apply(adze_context *context, const Wrapped *wrappe
     if (status != ADZE_DONE)
         return status;
     Graph *region = region_import(trace.graph, trace.module);
-    Graph *graph = graph_of_node(trace.module, trace.graph, NULL, OP_checkpoint, &region, 1);
+    Graph *graph = graph_of_node(&trace, NULL, OP_checkpoint, &region, 1);
     status = graph == NULL ? trace_failed(context, &trace, "checkpoint")
                            : trace_apply(context, &trace, graph, in, NULL, 0, &results->list);
     trace_release(&trace);
@@ -246,10 +246,9 @@ static bool rule_arguments(const Trace *forward, ArrayNode *const *in, NodeList 
         if (!node_list_add(list, in[i]))
             return false;
     for (uint32_t i = 0; i < 2 * forward->result_count; i++) {
-        const Type type = value_type(forward->graph, forward->graph->result[i % forward->result_count]);
-        ArrayType like = {.element = type.element, .rank = type.rank};
-        for (uint32_t k = 0; k < type.rank; k++)
-            like.dim[k] = type.dim[k].constant;
+        ArrayType like;
+        const Value result = forward->graph->result[i % forward->result_count];
+        array_type_of(forward->engine, forward->module, value_type(forward->graph, result), &like);
         ArrayNode *node = node_placeholder(&like, 1, NULL);
         const bool kept = node != NULL && node_list_add(list, node);
         node_release(node);
@@ -263,7 +262,7 @@ static bool rule_arguments(const Trace *forward, ArrayNode *const *in, NodeList 
 static Graph *forward_region(const Trace *forward, const Trace *rule)
 {
     Module *module = forward->module;
-    Graph *region = graph_with_parameters(module, forward->graph, &rule->captured);
+    Graph *region = graph_with_parameters(forward, &rule->captured);
     Value *result = ARENA_NEW(&module->arena, Value, forward->result_count);
     if (region == NULL || result == NULL)
         return NULL;
@@ -286,7 +285,7 @@ static Value checked_cotangent(Builder *b, Value given, Type due, uint32_t index
 static Graph *rule_region(const Trace *forward, const Trace *rule)
 {
     Module *module = forward->module;
-    Graph *region = graph_with_parameters(module, forward->graph, &rule->captured);
+    Graph *region = graph_with_parameters(forward, &rule->captured);
     if (region == NULL)
         return NULL;
     const uint32_t operands = region->parameter_count, arguments = forward->argument_count;
@@ -326,7 +325,7 @@ static adze_status custom_build(adze_context *context, Trace *forward, const Tra
     Graph *region[] = {forward_region(forward, rule), rule_region(forward, rule)};
     Graph *graph = region[0] == NULL || region[1] == NULL || forward->module->status != STATUS_OK
                        ? NULL
-                       : graph_of_node(forward->module, forward->graph, &rule->captured, OP_custom, region, 2);
+                       : graph_of_node(forward, &rule->captured, OP_custom, region, 2);
     return graph == NULL
                ? trace_failed(context, forward, "custom_vjp")
                : trace_apply(context, forward, graph, in, rule->captured.node, rule->captured.count, &results->list);

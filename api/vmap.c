@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api.h"
+#include "api/shapeless.h"
 #include "passes/transform.h"
 
 typedef struct Mapped {
@@ -11,6 +11,8 @@ typedef struct Mapped {
     size_t in_count, out_count; /* 0: axis 0 of all */
     int axis[];                 /* of inputs, then of outputs */
 } Mapped;
+
+enum { NO_SIZE = -1 }; /* no input has been mapped yet */
 
 static void mapped_destroy(void *payload)
 {
@@ -31,7 +33,7 @@ static adze_status place_axis(adze_context *context, const ArrayNode *node, size
         return context_fail(context, ADZE_USAGE, "[vmap] input %zu has %u axes, axis %d should be mapped", index,
                             node->type.rank, axis);
     const int64_t length = node->type.dim[axis];
-    if (*size >= 0 && *size != length)
+    if (*size != NO_SIZE && *size != length)
         return context_fail(context, ADZE_USAGE,
                             "[vmap] input %zu has length %lld along its mapped axis, the inputs before have %lld",
                             index, (long long)length, (long long)*size);
@@ -51,7 +53,7 @@ static ArrayNode *slice_like(const ArrayNode *node, int axis)
 static adze_status make_slices(adze_context *context, const Mapped *mapped, const adze_array *in, size_t count,
                                NodeList *slices, int64_t *size)
 {
-    *size = -1;
+    *size = NO_SIZE;
     for (size_t i = 0; i < count; i++) {
         ArrayNode *node = node_of(in[i]);
         const int axis = in_axis_of(mapped, i);
@@ -66,10 +68,10 @@ static adze_status make_slices(adze_context *context, const Mapped *mapped, cons
         if (!kept)
             return context_fail(context, ADZE_NO_MEMORY, "out of memory");
     }
-    return *size < 0 ? context_fail(context, ADZE_USAGE, "[vmap] no input is mapped over an axis") : ADZE_DONE;
+    return *size == NO_SIZE ? context_fail(context, ADZE_USAGE, "[vmap] no input is mapped over an axis") : ADZE_DONE;
 }
 
-static const Graph *batched(const Mapped *mapped, const Trace *trace, int64_t size)
+static const Graph *batched(Engine *engine, const Mapped *mapped, const Trace *trace, int64_t size)
 {
     const uint32_t parameters = trace->graph->parameter_count, results = trace->result_count;
     int32_t *axis = calloc((size_t)parameters + results + 1, sizeof *axis);
@@ -79,7 +81,8 @@ static const Graph *batched(const Mapped *mapped, const Trace *trace, int64_t si
         axis[i] = i < trace->argument_count ? in_axis_of(mapped, i) : -1;
     for (uint32_t i = 0; i < results; i++)
         axis[parameters + i] = mapped->out_count == 0 ? 0 : mapped->axis[mapped->in_count + i];
-    const Graph *graph = transform_vmap(trace->graph, axis, axis + parameters, dim_constant(size));
+    const Graph *graph =
+        transform_vmap(trace->graph, axis, axis + parameters, size_to_dim(engine, size, trace->module));
     free(axis);
     return graph;
 }
@@ -100,7 +103,7 @@ static adze_status map_slices(adze_context *context, const Mapped *mapped, const
         status = context_fail(context, ADZE_USAGE, "[vmap] the function gives %u results, %zu axes were given for them",
                               trace.result_count, mapped->out_count);
     if (status == ADZE_DONE) {
-        const Graph *graph = batched(mapped, &trace, size);
+        const Graph *graph = batched(context->engine, mapped, &trace, size);
         status = graph == NULL ? trace_failed(context, &trace, "vmap")
                                : trace_apply(context, &trace, graph, whole.node, NULL, 0, &results->list);
     }

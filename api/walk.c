@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api.h"
+#include "api/shapeless.h"
 
 typedef struct Step {
     Call *call;
@@ -170,10 +170,9 @@ Graph *walk_graph(const Walk *walk, Module *module, const char *name, ArrayNode 
         return NULL;
     }
     for (size_t i = 0; i < walk->leaf_count; i++) {
-        const ArrayType *type = &walk->leaf[i]->type;
         char text[24];
         snprintf(text, sizeof text, "in%zu", i);
-        leaf[i] = graph_add_parameter(graph, text, type_make_static(module, type->element, type->dim, type->rank));
+        leaf[i] = graph_add_parameter(graph, text, array_type_to(walk->engine, &walk->leaf[i]->type, module));
     }
     for (size_t i = 0; i < walk->call_count && module->status == STATUS_OK; i++)
         add_call(walk, graph, walk->call[i], leaf, value);

@@ -174,39 +174,74 @@ int64_t dim_evaluate(const Module *module, Dim dim, const int64_t *symbol)
 
 /* ---- substitution ---- */
 
-static Dim substitute_atom(Module *module, Atom atom, const Dim *replacement)
+static Dim import_atom(const Module *from, Atom atom, Module *to, const Dim *replacement)
 {
     if (atom.form == DIM_SYMBOL)
         return replacement[atom.symbol];
-    const Dim a = dim_substitute(module, atom.a, replacement), b = dim_substitute(module, atom.b, replacement);
+    const Dim a = dim_import(from, atom.a, to, replacement), b = dim_import(from, atom.b, to, replacement);
     switch (atom.form) {
     case DIM_FLOOR_DIV:
-        return dim_floor_div(module, a, b);
+        return dim_floor_div(to, a, b);
     case DIM_MOD:
-        return dim_mod(module, a, b);
+        return dim_mod(to, a, b);
     case DIM_MAX:
-        return dim_max(module, a, b);
+        return dim_max(to, a, b);
     default:
-        return dim_min(module, a, b);
+        return dim_min(to, a, b);
     }
 }
 
-/* Tables may move while expressions are made: entries are copied, never pointed to across a call. */
-Dim dim_substitute(Module *module, Dim dim, const Dim *replacement)
+/* Both may be one module, whose tables move while expressions are made: entries are copied, never pointed to across a
+ * call. */
+Dim dim_import(const Module *from, Dim dim, Module *to, const Dim *replacement)
 {
-    if (dim.expression == 0 || module->status != STATUS_OK)
+    if (dim.expression == 0 || to->status != STATUS_OK)
         return dim;
-    const Polynomial poly = module->dims->polynomial[dim.expression];
+    const Polynomial poly = from->dims->polynomial[dim.expression];
     Dim sum = dim_constant(0);
     for (uint32_t i = 0; i < poly.count; i++) {
         Dim product = dim_constant(poly.term[i].coefficient);
-        const Monomial monomial = module->dims->monomial[poly.term[i].monomial];
+        const Monomial monomial = from->dims->monomial[poly.term[i].monomial];
         for (uint32_t k = 0; k < monomial.degree; k++)
-            product =
-                dim_mul(module, product, substitute_atom(module, module->dims->atom[monomial.atom[k]], replacement));
-        sum = dim_add(module, sum, product);
+            product = dim_mul(to, product, import_atom(from, from->dims->atom[monomial.atom[k]], to, replacement));
+        sum = dim_add(to, sum, product);
     }
     return sum;
+}
+
+Dim dim_substitute(Module *module, Dim dim, const Dim *replacement)
+{
+    return dim_import(module, dim, module, replacement);
+}
+
+/* ---- symbols ---- */
+
+bool dim_is_symbol(const Module *module, Dim dim, uint32_t *symbol)
+{
+    const uint32_t atom = dim.expression == 0 ? 0 : dim_single_atom(module, dim);
+    if (atom == 0 || module->dims->atom[atom].form != DIM_SYMBOL)
+        return false;
+    *symbol = module->dims->atom[atom].symbol;
+    return true;
+}
+
+void dim_mark_symbols(const Module *module, Dim dim, bool *used)
+{
+    if (dim.expression == 0)
+        return;
+    const Polynomial *poly = &module->dims->polynomial[dim.expression];
+    for (uint32_t i = 0; i < poly->count; i++) {
+        const Monomial *monomial = &module->dims->monomial[poly->term[i].monomial];
+        for (uint32_t k = 0; k < monomial->degree; k++) {
+            const Atom *atom = &module->dims->atom[monomial->atom[k]];
+            if (atom->form == DIM_SYMBOL)
+                used[atom->symbol] = true;
+            else {
+                dim_mark_symbols(module, atom->a, used);
+                dim_mark_symbols(module, atom->b, used);
+            }
+        }
+    }
 }
 
 /* ---- parts ---- */

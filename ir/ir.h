@@ -100,6 +100,12 @@ void dim_bounds(const Module *module, Dim dim, int64_t *min, int64_t *max);
 int64_t dim_evaluate(const Module *module, Dim dim, const int64_t *symbol);
 /* The expression with symbol i replaced by replacement[i]. */
 Dim dim_substitute(Module *module, Dim dim, const Dim *replacement);
+/* The same in another module: replacement[i], of `to`, stands for symbol i of `from`. */
+Dim dim_import(const Module *from, Dim dim, Module *to, const Dim *replacement);
+/* Whether it is exactly a symbol; which one. */
+bool dim_is_symbol(const Module *module, Dim dim, uint32_t *symbol);
+/* Sets used[i] for every symbol i the dimension names. */
+void dim_mark_symbols(const Module *module, Dim dim, bool *used);
 /* Text as in text IR: 4, batch, 2*batch+1, floor_div(n,2), max(a,b). */
 void dim_print(const Module *module, Dim dim, StrBuf *out);
 /* Parses such text (whole string); unknown symbols fail. Sticky error. */
