@@ -9,7 +9,7 @@ int64_t array_type_size(const ArrayType *type)
 {
     int64_t size = 1;
     for (uint32_t i = 0; i < type->rank; i++)
-        if (__builtin_mul_overflow(size, type->dim[i], &size))
+        if (type->dim[i] < 0 || __builtin_mul_overflow(size, type->dim[i], &size))
             return -1;
     return size;
 }

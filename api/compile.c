@@ -1,127 +1,248 @@
 /* SPDX-License-Identifier: Apache-2.0
- * compile: a closure is traced once for each set of input types; what was traced is replayed. */
+ * compile: a closure is traced once for each set of input types, and what was traced is replayed, as part of what is
+ * computed lazily. A shapeless one replays in other traces; on arrays its one compiled function runs at once. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api.h"
+#include "api/compiled.h"
+
+enum { DEFAULT_KEPT = 64 };
 
 typedef struct Traced {
     struct Traced *next;
+    atomic_uint refs;
+    Signature signature;
     NodeList captured;
-    Fragment *fragment;
-    uint32_t count;
-    ArrayType type[];
+    Fragment *fragment; /* parameters: arguments, then what was captured */
+    adze_graph *graph;  /* of shapeless ones: captured arrays are constants; NULL: the fragment it is */
+    pthread_mutex_t mutex;
+    Native *native; /* of the graph, once it ran */
+    uint64_t used;
 } Traced;
 
-typedef struct Compiled {
-    pthread_mutex_t mutex; /* of the list; an entry never changes, and lives as long as the closure */
+typedef struct CompiledClosure {
+    pthread_mutex_t mutex; /* of the list */
     adze_closure *inner;
+    adze_compile_options options;
+    char *directory;
     Traced *first;
-} Compiled;
+    uint32_t count;
+    uint64_t clock;
+} CompiledClosure;
 
-static void traced_destroy(Traced *traced)
+static void traced_release(Traced *traced)
 {
+    if (traced == NULL || atomic_fetch_sub(&traced->refs, 1) != 1)
+        return;
+    native_release(traced->native);
+    adze_graph_free(traced->graph);
     node_list_release(&traced->captured);
     if (traced->fragment != NULL)
         fragment_release(traced->fragment);
+    signature_release(&traced->signature);
+    pthread_mutex_destroy(&traced->mutex);
     free(traced);
+}
+
+static Traced *take_oldest(CompiledClosure *compiled)
+{
+    Traced **oldest = &compiled->first;
+    for (Traced **at = &compiled->first; *at != NULL; at = &(*at)->next)
+        if ((*at)->used < (*oldest)->used)
+            oldest = at;
+    Traced *traced = *oldest;
+    *oldest = traced->next;
+    compiled->count--;
+    return traced;
 }
 
 static void compiled_destroy(void *payload)
 {
-    Compiled *compiled = payload;
-    while (compiled->first != NULL) {
-        Traced *traced = compiled->first;
-        compiled->first = traced->next;
-        traced_destroy(traced);
-    }
+    CompiledClosure *compiled = payload;
+    while (compiled->first != NULL)
+        traced_release(take_oldest(compiled));
     adze_closure_free(compiled->inner);
     pthread_mutex_destroy(&compiled->mutex);
+    free(compiled->directory);
     free(compiled);
 }
 
-static bool fits(const Traced *traced, const adze_array *in, size_t count)
-{
-    bool same = traced->count == count;
-    for (size_t i = 0; same && i < count; i++)
-        same = array_type_equal(&traced->type[i], &node_of(in[i])->type);
-    return same;
-}
-
-static Traced *find(Compiled *compiled, const adze_array *in, size_t count)
+static Traced *find(CompiledClosure *compiled, const ArrayType *const *type, size_t count)
 {
     pthread_mutex_lock(&compiled->mutex);
     Traced *traced = compiled->first;
-    while (traced != NULL && !fits(traced, in, count))
+    while (traced != NULL && !signature_fits(&traced->signature, type, (uint32_t)count))
         traced = traced->next;
+    if (traced != NULL) {
+        traced->used = ++compiled->clock;
+        atomic_fetch_add(&traced->refs, 1);
+    }
     pthread_mutex_unlock(&compiled->mutex);
     return traced;
 }
 
-static adze_status trace_new(adze_context *context, Compiled *compiled, ArrayNode *const *in, size_t count,
-                             Traced *traced)
+static void keep(CompiledClosure *compiled, Traced *traced)
 {
-    Trace trace;
-    const adze_status status = trace_closure(context, compiled->inner, in, count, TRACE_ABSTRACT, "compile", &trace);
-    if (status != ADZE_DONE)
-        return status;
-    for (size_t i = 0; i < count; i++)
-        traced->type[i] = in[i]->type;
-    traced->count = (uint32_t)count;
-    traced->captured = trace.captured;
-    trace.captured = (NodeList){0};
-    traced->fragment = fragment_of_graph(context->engine, trace.module, &trace.diag, trace.graph);
-    trace.module = NULL;
-    diag_init(&trace.diag);
-    trace_release(&trace);
-    return traced->fragment == NULL ? context_fail(context, ADZE_NO_MEMORY, "out of memory") : ADZE_DONE;
+    Traced *oldest = NULL;
+    atomic_fetch_add(&traced->refs, 1);
+    pthread_mutex_lock(&compiled->mutex);
+    if (compiled->count >= compiled->options.shapes_kept)
+        oldest = take_oldest(compiled);
+    traced->used = ++compiled->clock;
+    traced->next = compiled->first;
+    compiled->first = traced;
+    compiled->count++;
+    pthread_mutex_unlock(&compiled->mutex);
+    traced_release(oldest);
 }
 
+/* ---- tracing ---- */
+
 /* What captures an array of an enclosing trace can't outlive that trace: it isn't kept. */
-static bool may_be_kept(const Traced *traced)
+static bool may_be_kept(const NodeList *captured)
 {
-    for (size_t i = 0; i < traced->captured.count; i++)
-        if (traced->captured.node[i]->serial != 0)
+    for (size_t i = 0; i < captured->count; i++)
+        if (captured->node[i]->serial != 0)
             return false;
     return true;
 }
 
-static adze_status replay(adze_context *context, const Traced *traced, ArrayNode *const *in, adze_results *results)
+/* Leaves as calls give them: nothing bound, no names. */
+static adze_graph *shapeless_graph(adze_context *context, const Trace *trace, const Signature *signature)
+{
+    Leaves leaves;
+    adze_graph *graph = NULL;
+    adze_leaf *leaf = calloc((size_t)signature->count + 1, sizeof *leaf);
+    static const int64_t any[MAX_RANK];
+    for (uint32_t i = 0; leaf != NULL && i < signature->count; i++)
+        leaf[i] = (adze_leaf){
+            .element = (AdzeElement)signature->type[i].element, .rank = signature->type[i].rank, .shape = any};
+    if (leaf == NULL)
+        context_fail(context, ADZE_NO_MEMORY, "out of memory");
+    else if (leaves_init(context, "compile", leaf, signature->count, &leaves) == ADZE_DONE) {
+        graph = graph_of_trace(context, trace, &leaves, "compile");
+        leaves_release(&leaves);
+    }
+    free(leaf);
+    return graph;
+}
+
+/* Takes the trace and the signature. */
+static Traced *traced_new(adze_context *context, Trace *trace, Signature *signature)
+{
+    Traced *traced = calloc(1, sizeof *traced);
+    adze_status status = traced == NULL || pthread_mutex_init(&traced->mutex, NULL) != 0
+                             ? context_fail(context, ADZE_NO_MEMORY, "out of memory")
+                             : ADZE_DONE;
+    if (status == ADZE_DONE) {
+        atomic_init(&traced->refs, 1);
+        traced->signature = *signature;
+        if (!signature_is_static(signature) && may_be_kept(&trace->captured)) {
+            traced->graph = shapeless_graph(context, trace, signature);
+            status = traced->graph == NULL ? context->status : ADZE_DONE;
+        }
+        traced->captured = trace->captured;
+        trace->captured = (NodeList){0};
+        if (status == ADZE_DONE) {
+            traced->fragment = fragment_of_graph(context->engine, trace->module, &trace->diag, trace->graph);
+            trace->module = NULL;
+            diag_init(&trace->diag);
+            if (traced->fragment == NULL)
+                status = context_fail(context, ADZE_NO_MEMORY, "out of memory");
+        }
+    } else {
+        signature_release(signature);
+        free(traced);
+        traced = NULL;
+    }
+    trace_release(trace);
+    if (status == ADZE_DONE)
+        return traced;
+    traced_release(traced);
+    return NULL;
+}
+
+static Traced *trace_new(adze_context *context, CompiledClosure *compiled, ArrayNode *const *in, size_t count)
+{
+    Trace trace;
+    Signature signature;
+    ArrayType *type = calloc(count + 1, sizeof *type);
+    if (type == NULL) {
+        context_fail(context, ADZE_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        type[i] = in[i]->type;
+    const adze_status status = trace_for(context, compiled->inner, type, NULL, (uint32_t)count,
+                                         compiled->options.shapes, "compile", &signature, &trace);
+    free(type);
+    if (status != ADZE_DONE)
+        return NULL;
+    Traced *traced = traced_new(context, &trace, &signature);
+    if (traced == NULL)
+        return NULL;
+    signature_close(&traced->signature, context->engine);
+    if (may_be_kept(&traced->captured))
+        keep(compiled, traced);
+    return traced;
+}
+
+/* ---- calls ---- */
+
+static adze_status run(adze_context *context, CompiledClosure *compiled, Traced *traced, ArrayNode *const *in,
+                       size_t count, adze_results *results)
+{
+    Diag diag;
+    bool from_disk;
+    adze_status status = ADZE_DONE;
+    diag_init(&diag);
+    pthread_mutex_lock(&traced->mutex);
+    if (traced->native == NULL) {
+        traced->native = native_new(traced->graph, &compiled->options, &diag, &from_disk);
+        if (traced->native == NULL)
+            status = context_fail_diag(context, "compile", NULL, &diag);
+    }
+    pthread_mutex_unlock(&traced->mutex);
+    diag_release(&diag);
+    return status != ADZE_DONE
+               ? status
+               : native_call(context, traced->native, in, count, compiled->options.threads, "compile", &results->list);
+}
+
+static adze_status replay(adze_context *context, const Traced *traced, ArrayNode *const *in, size_t count,
+                          adze_results *results)
 {
     NodeList all = {0};
-    ArrayNode **result = calloc(traced->fragment->result_count + 1, sizeof *result);
-    bool good = result != NULL, made = false;
-    for (size_t i = 0; good && i < traced->count; i++)
+    bool good = true;
+    for (size_t i = 0; good && i < count; i++)
         good = node_list_add(&all, in[i]);
     for (size_t i = 0; good && i < traced->captured.count; i++)
         good = node_list_add(&all, traced->captured.node[i]);
-    good = made = good && fragment_apply(traced->fragment, all.node, (uint32_t)all.count, result);
-    for (uint32_t i = 0; made && i < traced->fragment->result_count; i++) {
-        good = good && node_list_add(&results->list, result[i]);
-        node_release(result[i]);
-    }
-    free(result);
+    adze_status status;
+    if (!good)
+        status = context_fail(context, ADZE_NO_MEMORY, "out of memory");
+    else if (signature_is_static(&traced->signature))
+        status = fragment_give(context, traced->fragment, all.node, all.count, &results->list);
+    else
+        status = graph_apply(context, traced->fragment->graph, all.node, all.count, "compile", &results->list);
     node_list_release(&all);
-    return good ? ADZE_DONE : context_fail(context, ADZE_NO_MEMORY, "out of memory");
+    return status;
 }
 
-static adze_status compiled_new_types(adze_context *context, Compiled *compiled, ArrayNode *const *in, size_t count,
-                                      adze_results *results)
+static adze_status call_on_nodes(adze_context *context, CompiledClosure *compiled, ArrayNode *const *in,
+                                 const ArrayType *const *type, size_t count, adze_results *results)
 {
-    Traced *traced = calloc(1, sizeof *traced + count * sizeof *traced->type);
+    bool concrete = true;
+    Traced *traced = find(compiled, type, count);
     if (traced == NULL)
-        return context_fail(context, ADZE_NO_MEMORY, "out of memory");
-    adze_status status = trace_new(context, compiled, in, count, traced);
-    if (status == ADZE_DONE)
-        status = replay(context, traced, in, results);
-    if (status != ADZE_DONE || !may_be_kept(traced)) {
-        traced_destroy(traced);
-        return status;
-    }
-    pthread_mutex_lock(&compiled->mutex);
-    traced->next = compiled->first;
-    compiled->first = traced;
-    pthread_mutex_unlock(&compiled->mutex);
+        traced = trace_new(context, compiled, in, count);
+    if (traced == NULL)
+        return context->status;
+    for (size_t i = 0; i < count; i++)
+        concrete = concrete && in[i]->serial == 0;
+    const adze_status status = concrete && traced->graph != NULL ? run(context, compiled, traced, in, count, results)
+                                                                 : replay(context, traced, in, count, results);
+    traced_release(traced);
     return status;
 }
 
@@ -132,25 +253,42 @@ static adze_status compiled_call(adze_context *context, const adze_array *in, si
         if (node_of(in[i])->error != NULL)
             return context_fail_node(context, node_of(in[i]));
     ArrayNode **node = calloc(count + 1, sizeof *node);
-    if (node == NULL)
-        return context_fail(context, ADZE_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < count; i++)
+    const ArrayType **type = calloc(count + 1, sizeof *type);
+    adze_status status =
+        node == NULL || type == NULL ? context_fail(context, ADZE_NO_MEMORY, "out of memory") : ADZE_DONE;
+    for (size_t i = 0; status == ADZE_DONE && i < count; i++) {
         node[i] = node_of(in[i]);
-    const Traced *traced = find(payload, in, count);
-    const adze_status status = traced != NULL ? replay(context, traced, node, results)
-                                              : compiled_new_types(context, payload, node, count, results);
+        type[i] = &node[i]->type;
+    }
+    if (status == ADZE_DONE)
+        status = call_on_nodes(context, payload, node, type, count, results);
     free(node);
+    free(type);
     return status;
 }
 
-adze_closure *adze_compile(adze_context *context, adze_closure *closure)
+adze_closure *adze_compile_with(adze_context *context, adze_closure *closure, const adze_compile_options *options)
 {
-    Compiled *compiled = calloc(1, sizeof *compiled);
+    CompiledClosure *compiled = calloc(1, sizeof *compiled);
     if (compiled == NULL || pthread_mutex_init(&compiled->mutex, NULL) != 0) {
         free(compiled);
         context_fail(context, ADZE_NO_MEMORY, "out of memory");
         return NULL;
     }
+    if (options != NULL)
+        compiled->options = *options;
+    if (compiled->options.shapes_kept == 0)
+        compiled->options.shapes_kept = DEFAULT_KEPT;
+    if (compiled->options.cache_directory != NULL) {
+        compiled->directory = strdup(compiled->options.cache_directory);
+        compiled->options.cache_directory = compiled->directory;
+        compiled->options.no_disk_cache |= compiled->directory == NULL;
+    }
     compiled->inner = adze_closure_retain(closure);
     return adze_closure_new(compiled_call, compiled, compiled_destroy);
+}
+
+adze_closure *adze_compile(adze_context *context, adze_closure *closure)
+{
+    return adze_compile_with(context, closure, NULL);
 }

@@ -106,6 +106,11 @@ adze_array adze_expand_dims(adze_context *context, adze_array x, int axis)
     return apply_axis(context, FUNCTION_expand_dims, x, axis, false);
 }
 
+adze_array adze_dimension(adze_context *context, adze_array x, int axis)
+{
+    return apply_axis(context, FUNCTION_dimension, x, axis, false);
+}
+
 adze_array adze_squeeze(adze_context *context, adze_array x, int axis)
 {
     return apply_axis(context, FUNCTION_squeeze, x, axis, false);

@@ -511,6 +511,16 @@ Value rule_expand_dims(RuleCall *call)
     return build_expand_dims(&call->b, call->in[0], (uint32_t)axis);
 }
 
+/* integers: axis */
+Value rule_dimension(RuleCall *call)
+{
+    int64_t axis = call->request->integer[0];
+    const Type type = call_type(call, call->in[0]);
+    if (!call_axis(call, &axis, type.rank))
+        return (Value){0};
+    return build_dimension(&call->b, type.dim[axis]);
+}
+
 Value rule_squeeze(RuleCall *call)
 {
     int64_t axis = call->request->integer[0];

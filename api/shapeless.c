@@ -206,6 +206,67 @@ uint64_t size_failures(const Engine *engine)
     return atomic_load(&engine->sizes->failures);
 }
 
+/* ---- arithmetic ---- */
+
+typedef Dim Combine(Module *module, Dim a, Dim b);
+
+static bool table_dim(const SizeTable *table, int64_t size, Dim *dim)
+{
+    const uint32_t expression = size < 0 ? expression_of(size) : 0;
+    *dim = size < 0 ? (Dim){.expression = expression} : dim_constant(size);
+    return size >= 0 || (expression != 0 && expression <= table->last);
+}
+
+/* -1, which is no size: what is asked for makes no sense. */
+static int64_t combine(adze_context *context, int64_t a, int64_t b, Combine *function)
+{
+    SizeTable *table = context->engine->sizes;
+    Module *module = table->module;
+    Dim x, y;
+    int64_t size = -1;
+    pthread_mutex_lock(&table->mutex);
+    if (table_dim(table, a, &x) && table_dim(table, b, &y)) {
+        const Dim result = function(module, x, y);
+        if (module->status == STATUS_OK)
+            size = result.expression != 0 ? handle_of(table, result) : result.constant < 0 ? -1 : result.constant;
+    }
+    module->status = STATUS_OK;
+    diag_clear(&table->diag);
+    pthread_mutex_unlock(&table->mutex);
+    if (size == -1)
+        context_fail(context, ADZE_USAGE, "[size] %lld and %lld give no size", (long long)a, (long long)b);
+    return size;
+}
+
+int64_t adze_size_add(adze_context *context, int64_t a, int64_t b)
+{
+    return combine(context, a, b, dim_add);
+}
+
+int64_t adze_size_subtract(adze_context *context, int64_t a, int64_t b)
+{
+    return combine(context, a, b, dim_sub);
+}
+
+int64_t adze_size_multiply(adze_context *context, int64_t a, int64_t b)
+{
+    return combine(context, a, b, dim_mul);
+}
+
+int64_t adze_size_divide(adze_context *context, int64_t a, int64_t b)
+{
+    if (b == 0) {
+        context_fail(context, ADZE_USAGE, "[size] a size is divided by 0");
+        return -1;
+    }
+    return combine(context, a, b, dim_floor_div);
+}
+
+bool adze_size_is_known(int64_t size)
+{
+    return size_is_known(size);
+}
+
 /* ---- types ---- */
 
 Type array_type_to(Engine *engine, const ArrayType *type, Module *module)

@@ -89,24 +89,6 @@ static Status parse_bindings(const Options *options, ImportOptions *import, Aren
     return STATUS_OK;
 }
 
-static Status read_text(const char *path, Module **module, Diag *diag)
-{
-    StrBuf text = {0};
-    char buffer[65536];
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return diag_fail(diag, STATUS_IO, path, "cannot open: %s", strerror(errno));
-    for (size_t count; (count = fread(buffer, 1, sizeof buffer, file)) > 0;)
-        strbuf_add_bytes(&text, buffer, count);
-    const bool failed = ferror(file) != 0 || text.failed;
-    fclose(file);
-    *module = failed ? NULL : module_parse(path, strbuf_text(&text), text.length, diag);
-    strbuf_release(&text);
-    if (failed)
-        return diag_fail(diag, STATUS_IO, path, "cannot read all of it");
-    return *module == NULL ? STATUS_INVALID : STATUS_OK;
-}
-
 /* The status that the messages of a failed import ask for: not supported only when all of them say so. */
 static Status worst_status(const Diag *diag)
 {
@@ -121,8 +103,10 @@ static Status import_file(const Options *options, Module **module, Diag *diag)
 {
     FileKind kind;
     TRY(file_kind(options->file, &kind, diag));
-    if (kind == FILE_TEXT)
-        return read_text(options->file, module, diag);
+    if (kind == FILE_TEXT) {
+        *module = text_import(options->file, diag);
+        return *module == NULL ? (diag->first == NULL ? STATUS_INVALID : diag->first->status) : STATUS_OK;
+    }
     if (kind == FILE_LIBRARY)
         return diag_fail(diag, STATUS_USAGE, options->file, "is a compiled model; a source model is due here");
     if (kind == FILE_UNKNOWN)

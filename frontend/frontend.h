@@ -33,6 +33,9 @@ typedef struct ImportOptions {
  * NULL. All nodes that aren't supported are reported, one STATUS_UNSUPPORTED message each. */
 Module *onnx_import(const char *path, const ImportOptions *options, Diag *diag);
 
+/* Reads a file of text IR, and the files beside it that hold its large constants. */
+Module *text_import(const char *path, Diag *diag);
+
 /* Whether the bytes (the first few hundred of a file are enough) look like an ONNX model. */
 bool onnx_probe(const uint8_t *bytes, size_t count);
 
