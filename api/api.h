@@ -149,6 +149,8 @@ struct adze_results {
     NodeList list;
 };
 
+/* A context of the family; NULL when memory is out. */
+adze_context *context_of_engine(Engine *engine);
 /* Takes the reference; the handle lives as long as the context. NULL becomes the error of memory that is out. */
 adze_array context_own(adze_context *context, ArrayNode *node);
 adze_status context_fail(adze_context *context, adze_status status, const char *format, ...)

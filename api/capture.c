@@ -339,6 +339,7 @@ static void add_leaves(const Trace *trace, Naming *naming, Graph *graph, Value *
 static void close_graph(const Trace *trace, const Leaves *leaves, Module *module)
 {
     const Graph *from = trace->graph;
+    module_refuse_sources(module); /* its text couldn't hold them */
     Graph *graph = graph_create(module, "main");
     Naming naming = {.from = trace->module,
                      .to = module,

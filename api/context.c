@@ -76,9 +76,14 @@ adze_context *adze_context_new(void)
     return context_of(engine_new());
 }
 
+adze_context *context_of_engine(Engine *engine)
+{
+    return context_of(engine_retain(engine));
+}
+
 adze_context *adze_scope(const adze_context *context)
 {
-    return context_of(engine_retain(context->engine));
+    return context_of_engine(context->engine);
 }
 
 void adze_context_free(adze_context *context)

@@ -43,6 +43,8 @@ static bool import_attr(Importer *importer, Attr *attr)
         attr->dim = import_dim(importer, attr->dim);
     } else if (attr_info[attr->key].form == FORM_DIMS) {
         return import_dims(importer, attr);
+    } else if (attr->key == ATTR_source) {
+        attr->integer = module_add_source(module, module_source(source, attr->integer));
     } else if (attr_info[attr->key].form == FORM_GRAPH) {
         module_fail(module, STATUS_UNSUPPORTED, "", "a function with calls of named graphs can't be transformed yet");
         return false;

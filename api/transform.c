@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/shapeless.h"
+#include "api/region.h"
 
 static ArrayNode **nodes_of(const adze_array *array, size_t count)
 {
@@ -66,6 +66,8 @@ static adze_closure *gradient_new(adze_context *context, const char *name, adze_
                                   size_t count, bool values)
 {
     context->status = ADZE_DONE;
+    if (check_closure(context, closure, name, "the function") != ADZE_DONE)
+        return NULL;
     if (!argnums_are_sound(context, name, argnums, count))
         return NULL;
     Gradient *gradient = calloc(1, sizeof *gradient + count * sizeof *gradient->argnum);
@@ -143,81 +145,44 @@ adze_status adze_jvp(adze_context *context, adze_closure *closure, const adze_ar
     return status;
 }
 
-/* ---- checkpoint and custom_vjp: functions that become one node with regions ---- */
+/* ---- checkpoint: the function becomes one node with a region ---- */
 
-typedef struct Wrapped {
-    adze_closure *inner, *rule;
-} Wrapped;
-
-static void wrapped_destroy(void *payload)
+static void release_closure(void *payload)
 {
-    Wrapped *wrapped = payload;
-    adze_closure_free(wrapped->inner);
-    adze_closure_free(wrapped->rule);
-    free(wrapped);
+    adze_closure_free(payload);
 }
 
-static adze_closure *wrapped_new(adze_context *context, adze_function *function, adze_closure *inner,
-                                 adze_closure *rule)
+static Graph *checkpoint_graph(Trace *whole, const Trace *part, const NodeList *like)
 {
-    Wrapped *wrapped = calloc(1, sizeof *wrapped);
-    if (wrapped == NULL) {
-        no_memory(context);
+    Graph *region = whole_region(whole, part, like, 0);
+    Graph *graph = region == NULL ? NULL : whole_graph(whole, "main", like);
+    if (graph == NULL)
         return NULL;
-    }
-    wrapped->inner = adze_closure_retain(inner);
-    wrapped->rule = rule == NULL ? NULL : adze_closure_retain(rule);
-    return adze_closure_new(function, wrapped, wrapped_destroy);
-}
-
-/* A graph with the parameters of a trace and then of `more` captured arrays. */
-static Graph *graph_with_parameters(const Trace *trace, const NodeList *more)
-{
-    const Graph *like = trace->graph;
-    Module *module = trace->module;
-    Graph *graph = graph_create(module, "");
-    for (uint32_t i = 0; graph != NULL && i < like->parameter_count; i++) {
-        const Type type = value_type(like, like->parameter[i]);
-        graph_add_parameter(graph, "", type_make(module, type.element, type.dim, type.rank));
-    }
-    for (size_t i = 0; graph != NULL && more != NULL && i < more->count; i++)
-        graph_add_parameter(graph, "", array_type_to(trace->engine, &more->node[i]->type, module));
-    return graph;
-}
-
-/* The graph whose one node has these regions, all parameters being its operands. */
-static Graph *graph_of_node(const Trace *trace, const NodeList *more, OpKind op, Graph **region, uint32_t region_count)
-{
-    const Module *module = trace->module;
-    Graph *graph = graph_with_parameters(trace, more);
-    if (graph == NULL || module->status != STATUS_OK)
-        return NULL;
-    const Attr name = {.key = ATTR_name, .string = "custom_vjp"};
-    const NodeSpec spec = {.op = op,
+    const NodeSpec spec = {.op = OP_checkpoint,
                            .operand = graph->parameter,
                            .operand_count = graph->parameter_count,
-                           .attr = &name,
-                           .attr_count = op == OP_custom,
-                           .region = region,
-                           .region_count = region_count};
-    const NodeId id = graph_add(graph, &spec);
-    for (uint32_t i = 0; module->status == STATUS_OK && i < graph_node(graph, id)->result_count; i++)
-        graph_add_result(graph, node_result(graph_node(graph, id), i), "");
-    return module->status == STATUS_OK ? graph : NULL;
+                           .region = &region,
+                           .region_count = 1};
+    return whole_give_node(graph, &spec);
 }
 
-static adze_status checkpoint_apply(adze_context *context, const Wrapped *wrapped, ArrayNode *const *in, size_t count,
+static adze_status checkpoint_apply(adze_context *context, adze_closure *inner, const NodeList *in,
                                     adze_results *results)
 {
-    Trace trace;
-    adze_status status = trace_closure(context, wrapped->inner, in, count, TRACE_ON_VALUES, "checkpoint", &trace);
+    Trace part, whole = {0};
+    adze_status status = trace_closure(context, inner, in->node, in->count, TRACE_ON_VALUES, "checkpoint", &part);
     if (status != ADZE_DONE)
         return status;
-    Graph *region = region_import(trace.graph, trace.module);
-    Graph *graph = graph_of_node(&trace, NULL, OP_checkpoint, &region, 1);
-    status = graph == NULL ? trace_failed(context, &trace, "checkpoint")
-                           : trace_apply(context, &trace, graph, in, NULL, 0, &results->list);
-    trace_release(&trace);
+    status = whole_begin(context, &whole, in->count);
+    if (status == ADZE_DONE && !whole_capture(&whole, &part))
+        status = no_memory(context);
+    if (status == ADZE_DONE) {
+        const Graph *graph = checkpoint_graph(&whole, &part, in);
+        status = graph == NULL ? trace_failed(context, &whole, "checkpoint")
+                               : trace_apply(context, &whole, graph, in->node, NULL, 0, &results->list);
+    }
+    trace_release(&part);
+    trace_release(&whole);
     return status;
 }
 
@@ -227,143 +192,15 @@ static adze_status checkpoint_call(adze_context *context, const adze_array *in, 
     ArrayNode **node = nodes_of(in, count);
     if (node == NULL)
         return no_memory(context);
-    const adze_status status = checkpoint_apply(context, payload, node, count, results);
+    const NodeList list = {.node = node, .count = count};
+    const adze_status status = checkpoint_apply(context, payload, &list, results);
     free(node);
     return status;
 }
 
 adze_closure *adze_checkpoint(adze_context *context, adze_closure *closure)
 {
-    return wrapped_new(context, checkpoint_call, closure, NULL);
-}
-
-/* ---- custom_vjp ---- */
-
-/* Arrays with the types of primals, results and results: what the rule is traced on. */
-static bool rule_arguments(const Trace *forward, ArrayNode *const *in, NodeList *list)
-{
-    for (uint32_t i = 0; i < forward->argument_count; i++)
-        if (!node_list_add(list, in[i]))
-            return false;
-    for (uint32_t i = 0; i < 2 * forward->result_count; i++) {
-        ArrayType like;
-        const Value result = forward->graph->result[i % forward->result_count];
-        array_type_of(forward->engine, forward->module, value_type(forward->graph, result), &like);
-        ArrayNode *node = node_placeholder(&like, 1, NULL);
-        const bool kept = node != NULL && node_list_add(list, node);
-        node_release(node);
-        if (!kept)
-            return false;
-    }
-    return true;
-}
-
-/* forward's graph with parameters for what the rule captured, which it doesn't use */
-static Graph *forward_region(const Trace *forward, const Trace *rule)
-{
-    Module *module = forward->module;
-    Graph *region = graph_with_parameters(forward, &rule->captured);
-    Value *result = ARENA_NEW(&module->arena, Value, forward->result_count);
-    if (region == NULL || result == NULL)
+    if (check_closure(context, closure, "checkpoint", "the function") != ADZE_DONE)
         return NULL;
-    graph_import(forward->graph, region, region->parameter, result);
-    for (uint32_t i = 0; module->status == STATUS_OK && i < forward->result_count; i++)
-        graph_add_result(region, result[i], "");
-    return region;
-}
-
-static Value checked_cotangent(Builder *b, Value given, Type due, uint32_t index)
-{
-    Module *module = b->graph->module;
-    if (module->status == STATUS_OK && !type_same_shape(value_type(b->graph, given), due))
-        module_fail(module, STATUS_INVALID, "", "the rule's cotangent %u has another shape than primal %u", index,
-                    index);
-    return module->status == STATUS_OK ? build_cast(b, given, due.element) : given;
-}
-
-/* (operands, cotangents, results) -> operand cotangents: zeros for all that was captured */
-static Graph *rule_region(const Trace *forward, const Trace *rule)
-{
-    Module *module = forward->module;
-    Graph *region = graph_with_parameters(forward, &rule->captured);
-    if (region == NULL)
-        return NULL;
-    const uint32_t operands = region->parameter_count, arguments = forward->argument_count;
-    const uint32_t results = forward->result_count, captured = (uint32_t)rule->captured.count;
-    for (uint32_t i = 0; i < 2 * results; i++) {
-        const Type type = value_type(forward->graph, forward->graph->result[i % results]);
-        graph_add_parameter(region, "", type_make(module, type.element, type.dim, type.rank));
-    }
-    Value *argument = ARENA_NEW(&module->arena, Value, rule->graph->parameter_count);
-    Value *result = ARENA_NEW(&module->arena, Value, rule->graph->result_count);
-    if (argument == NULL || result == NULL || module->status != STATUS_OK)
-        return NULL;
-    for (uint32_t i = 0; i < arguments; i++)
-        argument[i] = region->parameter[i];
-    for (uint32_t i = 0; i < 2 * results; i++)
-        argument[arguments + i] = region->parameter[operands + i];
-    for (uint32_t i = 0; i < captured; i++)
-        argument[arguments + 2 * results + i] = region->parameter[operands - captured + i];
-    graph_import(rule->graph, region, argument, result);
-    Builder b = {.graph = region};
-    for (uint32_t i = 0; module->status == STATUS_OK && i < operands; i++) {
-        const Type type = value_type(region, region->parameter[i]);
-        const Value cotangent = i < arguments ? checked_cotangent(&b, result[i], type, i) : build_full(&b, type, 0);
-        if (module->status == STATUS_OK)
-            graph_add_result(region, cotangent, "");
-    }
-    return region;
-}
-
-static adze_status custom_build(adze_context *context, Trace *forward, const Trace *rule, ArrayNode *const *in,
-                                adze_results *results)
-{
-    if (rule->result_count != forward->argument_count)
-        return context_fail(context, ADZE_INVALID,
-                            "[custom_vjp] the rule gives %u cotangents, the function has %u primals",
-                            rule->result_count, forward->argument_count);
-    Graph *region[] = {forward_region(forward, rule), rule_region(forward, rule)};
-    Graph *graph = region[0] == NULL || region[1] == NULL || forward->module->status != STATUS_OK
-                       ? NULL
-                       : graph_of_node(forward, &rule->captured, OP_custom, region, 2);
-    return graph == NULL
-               ? trace_failed(context, forward, "custom_vjp")
-               : trace_apply(context, forward, graph, in, rule->captured.node, rule->captured.count, &results->list);
-}
-
-static adze_status custom_apply(adze_context *context, const Wrapped *wrapped, ArrayNode *const *in, size_t count,
-                                adze_results *results)
-{
-    Trace forward, rule;
-    NodeList like = {0};
-    adze_status status = trace_closure(context, wrapped->inner, in, count, TRACE_ON_VALUES, "custom_vjp", &forward);
-    if (status != ADZE_DONE)
-        return status;
-    status = rule_arguments(&forward, in, &like) ? ADZE_DONE : no_memory(context);
-    if (status == ADZE_DONE)
-        status =
-            trace_closure(context, wrapped->rule, like.node, like.count, TRACE_ABSTRACT, "custom_vjp's rule", &rule);
-    if (status == ADZE_DONE) {
-        status = custom_build(context, &forward, &rule, in, results);
-        trace_release(&rule);
-    }
-    node_list_release(&like);
-    trace_release(&forward);
-    return status;
-}
-
-static adze_status custom_call(adze_context *context, const adze_array *in, size_t count, adze_results *results,
-                               void *payload)
-{
-    ArrayNode **node = nodes_of(in, count);
-    if (node == NULL)
-        return no_memory(context);
-    const adze_status status = custom_apply(context, payload, node, count, results);
-    free(node);
-    return status;
-}
-
-adze_closure *adze_custom_vjp(adze_context *context, adze_closure *closure, adze_closure *rule)
-{
-    return wrapped_new(context, custom_call, closure, rule);
+    return adze_closure_new(checkpoint_call, adze_closure_retain(closure), release_closure);
 }

@@ -165,6 +165,8 @@ Graph *walk_graph(const Walk *walk, Module *module, const char *name, ArrayNode 
     Graph *graph = graph_create(module, name);
     Value *leaf = ARENA_NEW(&module->arena, Value, walk->leaf_count);
     Value *value = ARENA_NEW(&module->arena, Value, walk->value_count);
+    if (walk->serial == 0)
+        module_refuse_sources(module); /* it is kept, compiled, and must not keep closures */
     if (graph == NULL || leaf == NULL || value == NULL) {
         module_fail(module, STATUS_OUT_OF_MEMORY, "", "out of memory");
         return NULL;

@@ -84,6 +84,9 @@ void build_if(Builder *b, Value condition, const Value *operand, uint32_t count,
               Value *result);
 void build_while(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, Graph *condition, Graph *body,
                  Value *result);
+/* The same with a bound on its steps; NULL: none. */
+void build_bounded_while(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, const Dim *bound,
+                         Graph *condition, Graph *body, Value *result);
 void build_scan(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, uint32_t input_count,
                 Dim length, bool reverse, Graph *body, Value *result);
 void build_call(Builder *b, Graph *callee, const Value *operand, uint32_t count, Value *result);

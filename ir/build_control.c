@@ -39,13 +39,20 @@ void build_if(Builder *b, Value condition, const Value *operand, uint32_t count,
 void build_while(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, Graph *condition, Graph *body,
                  Value *result)
 {
+    build_bounded_while(b, operand, count, carry_count, NULL, condition, body, result);
+}
+
+void build_bounded_while(Builder *b, const Value *operand, uint32_t count, uint32_t carry_count, const Dim *bound,
+                         Graph *condition, Graph *body, Value *result)
+{
     Graph *const region[2] = {condition, body};
-    const Attr attr = attr_integer(ATTR_carry_count, carry_count);
+    const Attr attr[] = {attr_integer(ATTR_carry_count, carry_count),
+                         attr_dim(ATTR_bound, bound == NULL ? dim_constant(0) : *bound)};
     NodeSpec spec = {.op = OP_while,
                      .operand = operand,
                      .operand_count = count,
-                     .attr = &attr,
-                     .attr_count = 1,
+                     .attr = attr,
+                     .attr_count = bound == NULL ? 1 : 2,
                      .region = region,
                      .region_count = 2};
     add_results(b, &spec, carry_count, result);

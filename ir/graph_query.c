@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Reading graphs: nodes, values, attributes, uses. */
+#include <string.h>
+
 #include "ir/ir.h"
 
 const Node *graph_node(const Graph *graph, NodeId node)
@@ -92,6 +94,16 @@ Graph *node_graph(const Node *node, AttrKey key)
 {
     const Attr *attr = node_attr(node, key);
     return attr == NULL ? NULL : attr->graph;
+}
+
+Graph *node_rule(const Node *node, const char *rule)
+{
+    const char *rules = node_attr(node, ATTR_rules) == NULL ? "vjp" : node_string(node, ATTR_rules);
+    const uint32_t first_is = strncmp(rules, rule, strlen(rule)) == 0;
+    const uint32_t place = first_is                                                                  ? 1
+                           : strchr(rules, ',') != NULL && strcmp(strchr(rules, ',') + 1, rule) == 0 ? 2
+                                                                                                     : 0;
+    return place == 0 || place >= node->region_count ? NULL : node->region[place];
 }
 
 uint32_t *graph_count_uses(const Graph *graph, Arena *arena)

@@ -18,7 +18,7 @@ static InferRule *const rule_of[OP_COUNT] = {
 #define KEY(name) (UINT64_C(1) << ATTR_##name)
 static const uint64_t optional_keys = KEY(saturate) | KEY(exclusive) | KEY(reverse) | KEY(descending) |
                                       KEY(select_last) | KEY(causal) | KEY(index_mode) | KEY(reduction) | KEY(kind) |
-                                      KEY(batch_count) | KEY(bound);
+                                      KEY(batch_count) | KEY(bound) | KEY(rules) | KEY(source);
 #undef KEY
 
 enum { SIZE_LIMIT_BITS = 48 };

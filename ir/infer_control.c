@@ -3,6 +3,8 @@
  */
 #include "ir/infer.h"
 
+#include <string.h>
+
 #include "ir/module.h"
 
 static Status check_region_count(Inference *c, uint32_t least, uint32_t most)
@@ -210,12 +212,44 @@ static Status check_vjp(Inference *c, const Graph *forward, const Graph *vjp)
     return STATUS_OK;
 }
 
+/* jvp: (operands, tangents of all of them) → result tangents. */
+static Status check_jvp(Inference *c, const Graph *forward, const Graph *jvp)
+{
+    const uint32_t operands = c->spec->operand_count, results = forward->result_count;
+    TRY(check_parameter_count(c, "jvp", jvp, 2 * operands));
+    TRY(check_result_count(c, "jvp", jvp, results));
+    for (uint32_t i = 0; i < 2 * operands; i++)
+        TRY(check_type(c, "jvp", "parameter", i, parameter_type(jvp, i), operand_type(c, i % operands)));
+    for (uint32_t i = 0; i < results; i++)
+        TRY(check_type(c, "jvp", "result", i, result_type(jvp, i), result_type(forward, i)));
+    return STATUS_OK;
+}
+
+/* The rules that the regions after the first are. */
+static Status check_rules(Inference *c, const Graph *forward)
+{
+    const bool named = spec_attr(c, ATTR_rules) != NULL;
+    const char *rules = named ? spec_string(c, ATTR_rules) : "vjp";
+    const uint32_t count = strcmp(rules, "vjp,jvp") == 0 ? 2 : 1;
+    if (count == 1 && strcmp(rules, "vjp") != 0 && strcmp(rules, "jvp") != 0)
+        return infer_fail(c, "'rules' is \"%s\", should be \"vjp\", \"jvp\" or \"vjp,jvp\"", rules);
+    TRY(check_region_count(c, named ? 1 + count : 1, 1 + count));
+    for (uint32_t i = 1; i < c->spec->region_count; i++) {
+        const bool is_jvp = i == 2 || strcmp(rules, "jvp") == 0;
+        TRY((is_jvp ? check_jvp : check_vjp)(c, forward, c->spec->region[i]));
+    }
+    return STATUS_OK;
+}
+
 Status infer_custom(Inference *c)
 {
-    TRY(check_region_count(c, 1, 2));
+    const int64_t source = spec_integer(c, ATTR_source);
+    if (c->spec->region_count == 0)
+        return infer_fail(c, "has no region, should have at least the function itself");
     const Graph *forward = c->spec->region[0];
     TRY(check_parameters(c, "forward", forward, 0));
-    if (c->spec->region_count == 2)
-        TRY(check_vjp(c, forward, c->spec->region[1]));
+    TRY(check_rules(c, forward));
+    if (source != 0 && module_source(c->module, source) == NULL)
+        return infer_fail(c, "the module has no batch source %lld", (long long)source);
     return give_results(c, forward);
 }

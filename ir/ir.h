@@ -293,6 +293,8 @@ struct Graph {
     struct ShareTable *share; /* equal pure nodes; owned by graph.c */
 };
 
+typedef struct BatchSource BatchSource;
+
 struct Module {
     Arena arena;   /* owns everything below */
     Diag *diag;    /* where messages go; not owned */
@@ -310,6 +312,9 @@ struct Module {
     Graph **graph; /* named graphs; the first is the entry */
     uint32_t graph_count, graph_capacity;
     struct NameTable *names; /* finds locations and graphs; owned by module.c */
+    BatchSource **source;    /* of custom nodes: see module_add_source */
+    uint32_t source_count, source_capacity;
+    bool takes_no_source;
 };
 
 Module *module_create(Diag *diag);
@@ -319,6 +324,31 @@ Status module_fail(Module *module, Status status, const char *where, const char 
     __attribute__((format(printf, 4, 5)));
 Location module_location(Module *module, const char *text); /* interned: "model.onnx: node 'conv1' (Conv)" */
 const char *location_text(const Module *module, Location location);
+
+/* What batching asks a source for: operands are as in one lane, or have the lanes' axis in front where mapped. */
+typedef struct BatchRequest {
+    Module *module;
+    const Type *operand, *result; /* of one lane */
+    const bool *mapped;           /* by operand */
+    uint32_t operand_count, result_count;
+    Dim size; /* number of lanes */
+} BatchRequest;
+
+/* The batched form of a custom node, by somebody outside, who can only tell once the lanes are known. Counted. */
+struct BatchSource {
+    void (*retain)(BatchSource *source);
+    void (*release)(BatchSource *source);
+    /* A graph of the module: operands → results, all with the lanes in front. NULL: the module has failed, or the
+     * node's regions should be batched. */
+    Graph *(*make)(BatchSource *source, const BatchRequest *request);
+};
+
+/* The number by which nodes name the source, from 1 on; the module holds it. 0: the module takes none, or NULL. */
+uint32_t module_add_source(Module *module, BatchSource *source);
+/* NULL: there is no such source. */
+BatchSource *module_source(const Module *module, int64_t number);
+/* From now on sources are left behind: the module's graphs aren't batched any more. */
+void module_refuse_sources(Module *module);
 
 /* A new empty graph. Named ones (name not "") are appended to module->graph and must have fresh names. */
 Graph *graph_create(Module *module, const char *name);
@@ -366,6 +396,8 @@ ElementType node_element(const Node *node, AttrKey key);
 const char *node_string(const Node *node, AttrKey key);
 ConstantId node_constant(const Node *node, AttrKey key);
 Graph *node_graph(const Node *node, AttrKey key);
+/* Of a custom node: the region that is this rule ("vjp", "jvp"); NULL: it has none. */
+Graph *node_rule(const Node *node, const char *rule);
 
 /* Number of uses of each value (operands and graph results), indexed by value id; in `arena`. NULL when memory is out.
  */

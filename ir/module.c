@@ -48,6 +48,8 @@ void module_destroy(Module *module)
     for (uint32_t i = 0; i < module->blob_count; i++)
         if (module->blob[i].release != NULL)
             module->blob[i].release(&module->blob[i]);
+    for (uint32_t i = 0; i < module->source_count; i++)
+        module->source[i]->release(module->source[i]);
     arena_release(&module->arena);
     free(module);
 }
@@ -68,6 +70,34 @@ Status module_fail(Module *module, Status status, const char *where, const char 
 Status module_out_of_memory(Module *module)
 {
     return module_fail(module, STATUS_OUT_OF_MEMORY, "", "out of memory");
+}
+
+/* ---- sources of batched graphs ---- */
+
+uint32_t module_add_source(Module *module, BatchSource *source)
+{
+    if (module->takes_no_source || source == NULL)
+        return 0;
+    for (uint32_t i = 0; i < module->source_count; i++)
+        if (module->source[i] == source)
+            return i + 1;
+    if (!VEC_GROW(&module->arena, module, source)) {
+        module_out_of_memory(module);
+        return 0;
+    }
+    source->retain(source);
+    module->source[module->source_count++] = source;
+    return module->source_count;
+}
+
+BatchSource *module_source(const Module *module, int64_t number)
+{
+    return number > 0 && number <= (int64_t)module->source_count ? module->source[number - 1] : NULL;
+}
+
+void module_refuse_sources(Module *module)
+{
+    module->takes_no_source = true;
 }
 
 /* ---- locations ---- */

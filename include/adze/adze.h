@@ -171,8 +171,6 @@ ADZE_API adze_status adze_jvp(adze_context *context, adze_closure *closure, cons
                               size_t out_count);
 /* The same values and gradients; nothing computed inside is kept for the backward pass. */
 ADZE_API adze_closure *adze_checkpoint(adze_context *context, adze_closure *closure);
-/* Forward as the function; backward calls rule(primals, cotangents, outputs) -> one cotangent a primal. */
-ADZE_API adze_closure *adze_custom_vjp(adze_context *context, adze_closure *closure, adze_closure *rule);
 /* Maps over an axis of each input (negative: it is the same for all) and gives each result a new axis. NULL: axis 0 of
  * all. */
 ADZE_API adze_closure *adze_vmap(adze_context *context, adze_closure *closure, const int *in_axes, size_t in_count,

@@ -28,30 +28,62 @@ void reverse_call(Rule *r)
     inline_pull(r);
 }
 
-/* ---- custom: forward mode, and without a vjp of its own, the region's derivative ---- */
+/* ---- custom: by its rules; without one, the region's own derivative ---- */
+
+/* Of a custom node without a vjp rule, but with others: the node stays, for them, and the region's derivative is made
+ * of a second copy of what is inside. */
+static bool stays_whole(const Node *node)
+{
+    return node_rule(node, "jvp") != NULL || node_integer(node, ATTR_source) != 0;
+}
+
+/* Parameters: operands, tangents (of all of them, zeros where there are none). */
+static void push_by_rule(Rule *r, const Graph *rule)
+{
+    const uint32_t operands = r->node->operand_count;
+    Derivation *d = r->frame->d;
+    Value *argument = SCRATCH(d, Value, 2 * (size_t)operands), *tangent = SCRATCH(d, Value, r->node->result_count);
+    frame_copy_node(r->frame, r->id);
+    if (argument == NULL || tangent == NULL)
+        return;
+    for (uint32_t i = 0; i < operands; i++) {
+        argument[i] = r->x[i];
+        argument[operands + i] = build_or_zeros(&r->b, r->given[i], type_of_operand(r, i));
+    }
+    if (d->module->status != STATUS_OK)
+        return;
+    graph_inline(rule, r->b.graph, argument, tangent);
+    for (uint32_t i = 0; i < r->node->result_count; i++)
+        if (is_differentiable(r->frame->from, node_result(r->node, i)))
+            r->taken[i] = tangent[i];
+}
 
 void forward_custom(Rule *r)
 {
-    inline_push(r, r->node->region[0], 0, true);
+    const Graph *rule = node_rule(r->node, "jvp");
+    const bool whole = rule == NULL && stays_whole(r->node);
+    if (rule != NULL) {
+        push_by_rule(r, rule);
+        return;
+    }
+    if (whole)
+        frame_copy_node(r->frame, r->id);
+    inline_push(r, r->node->region[0], 0, !whole);
 }
 
 void record_custom(Rule *r)
 {
-    if (r->node->region_count < 2)
+    if (node_rule(r->node, "vjp") == NULL && !stays_whole(r->node))
         inline_record(r, r->node->region[0], 0);
     else
         frame_copy_node(r->frame, r->id);
 }
 
 /* Parameters: operands, cotangents (all of them, zeros where there are none), results. */
-void reverse_custom(Rule *r)
+static void pull_by_rule(Rule *r, const Graph *rule)
 {
     const uint32_t operands = r->node->operand_count, results = r->node->result_count;
     Derivation *d = r->frame->d;
-    if (r->node->region_count < 2) {
-        inline_pull(r);
-        return;
-    }
     Value *argument = SCRATCH(d, Value, operands + 2 * (size_t)results), *ct = SCRATCH(d, Value, operands);
     if (argument == NULL || ct == NULL)
         return;
@@ -63,10 +95,21 @@ void reverse_custom(Rule *r)
     }
     if (d->module->status != STATUS_OK)
         return;
-    graph_inline(r->node->region[1], r->b.graph, argument, ct);
+    graph_inline(rule, r->b.graph, argument, ct);
     for (uint32_t i = 0; i < operands; i++)
         if (r->wanted[i])
             r->taken[i] = ct[i];
+}
+
+void reverse_custom(Rule *r)
+{
+    const Graph *rule = node_rule(r->node, "vjp");
+    if (rule != NULL)
+        pull_by_rule(r, rule);
+    else if (stays_whole(r->node))
+        inline_recompute(r, r->node->region[0], 0, r->frame->clone);
+    else
+        inline_pull(r);
 }
 
 /* ---- regions with tangents ---- */

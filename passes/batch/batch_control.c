@@ -9,10 +9,31 @@
  *             body      new = body(old); carried = select(go on, new, old); go on = condition(carried)
  *
  * That is only right for regions that can do no harm to lanes that don't ask for them; with others, lanes go one by
- * one. */
+ * one. A lane that didn't ask sees ones instead of its floating operands: its own could give infinities, whose
+ * derivative times the zero cotangent is NaN; the select in front also keeps what does come back from the lane's
+ * gradient. */
 #include <string.h>
 
 #include "passes/batch/batch.h"
+
+/* condition [lanes] ? x : y, x and y [lanes, …] */
+static Value select_lanes(Builder *b, Value condition, Value x, Value y)
+{
+    if (b->graph->module->status != STATUS_OK)
+        return (Value){0};
+    const Type type = value_type(b->graph, x);
+    const Value wide = build_broadcast(b, condition, type.dim, type.rank, (const int64_t[]){0});
+    return build_select(b, wide, x, y);
+}
+
+/* x where the lane asks, ones elsewhere; unmapped and other values as they are. */
+static Value guarded(Builder *b, Value asks, Value x, bool mapped)
+{
+    if (b->graph->module->status != STATUS_OK || !mapped)
+        return x;
+    const Type type = value_type(b->graph, x);
+    return element_is_floating(type.element) ? select_lanes(b, asks, x, build_full(b, type, 1)) : x;
+}
 
 /* The graph's results in r's graph, all mapped; its parameters are the operands given. */
 static bool run_inside(Batching *batching, const Graph *from, Graph *to, const Value *argument, const bool *mapped,
@@ -29,16 +50,6 @@ static bool run_inside(Batching *batching, const Graph *from, Graph *to, const V
     return lanes != NULL && batching->module->status == STATUS_OK;
 }
 
-/* condition [lanes] ? x : y, x and y [lanes, …] */
-static Value select_lanes(Builder *b, Value condition, Value x, Value y)
-{
-    if (b->graph->module->status != STATUS_OK)
-        return (Value){0};
-    const Type type = value_type(b->graph, x);
-    const Value wide = build_broadcast(b, condition, type.dim, type.rank, (const int64_t[]){0});
-    return build_select(b, wide, x, y);
-}
-
 static void add_with_regions(BatchRule *r, const Value *operand, Graph *const *region)
 {
     for (uint32_t i = 0; i < r->node->region_count; i++)
@@ -52,13 +63,19 @@ static void add_with_regions(BatchRule *r, const Value *operand, Graph *const *r
 static void select_branch(BatchRule *r)
 {
     Batching *batching = r->lanes->batching;
-    Value *side[2];
-    for (uint32_t i = 0; i < 2; i++) {
+    const uint32_t count = r->node->operand_count - 1;
+    const Value asks[2] = {r->x[0], build_unary(&r->b, OP_not, r->x[0])};
+    Value *side[2], *argument = SCRATCH(batching, Value, count);
+    for (uint32_t i = 0; i < 2 && argument != NULL; i++) {
         side[i] = SCRATCH(batching, Value, r->node->result_count);
+        for (uint32_t k = 0; k < count; k++)
+            argument[k] = guarded(&r->b, asks[i], r->x[k + 1], r->mapped[k + 1]);
         if (side[i] == NULL ||
-            !run_inside(batching, r->node->region[i], r->b.graph, r->x + 1, r->mapped + 1, side[i], r->node->location))
+            !run_inside(batching, r->node->region[i], r->b.graph, argument, r->mapped + 1, side[i], r->node->location))
             return;
     }
+    if (argument == NULL)
+        return;
     for (uint32_t i = 0; i < r->node->result_count; i++)
         r->y[i] = select_lanes(&r->b, r->x[0], side[0][i], side[1][i]);
 }
@@ -128,12 +145,14 @@ static Graph *step_of_some(BatchRule *r, const Loop *loop, Value *parameter)
 {
     Batching *batching = r->lanes->batching;
     Graph *graph = graph_create(batching->module, "");
-    Value *next = SCRATCH(batching, Value, loop->count), more = {0};
-    if (graph == NULL || next == NULL)
+    Value *next = SCRATCH(batching, Value, loop->count), *now = SCRATCH(batching, Value, loop->count), more = {0};
+    if (graph == NULL || next == NULL || now == NULL)
         return NULL;
     Builder b = {graph, r->node->location, r->node->clone};
     add_loop_parameters(r, loop, graph, parameter);
-    if (!run_inside(batching, r->node->region[1], graph, parameter + 1, loop->mapped, next, r->node->location))
+    for (uint32_t i = 0; i < loop->count; i++)
+        now[i] = guarded(&b, parameter[0], parameter[i + 1], loop->mapped[i]);
+    if (!run_inside(batching, r->node->region[1], graph, now, loop->mapped, next, r->node->location))
         return NULL;
     for (uint32_t i = 0; i < loop->count; i++)
         next[i] = i < loop->carried ? select_lanes(&b, parameter[0], next[i], parameter[i + 1]) : parameter[i + 1];
@@ -157,7 +176,9 @@ static void while_some_go_on(BatchRule *r, const Loop *loop)
         return;
     for (uint32_t i = 0; i < loop->count; i++)
         operand[i + 1] = loop->operand[i];
-    build_while(&r->b, operand, loop->count + 1, loop->carried + 1, condition, body, result);
+    const Dim bound = node_dim(r->node, ATTR_bound); /* no lane takes more steps, so all together don't */
+    build_bounded_while(&r->b, operand, loop->count + 1, loop->carried + 1,
+                        node_attr(r->node, ATTR_bound) == NULL ? NULL : &bound, condition, body, result);
     for (uint32_t i = 0; i < loop->carried; i++)
         r->y[i] = result[i + 1];
 }
@@ -215,17 +236,52 @@ void batch_checkpoint(BatchRule *r)
     add_with_regions(r, r->x, region);
 }
 
-/* All operands are mapped: cotangents then are too, and what all lanes share gets their sum from its broadcast. */
-void batch_custom(BatchRule *r)
+/* By a rule from outside; what it makes is checked, being foreign. False: it leaves it to the regions. */
+static bool batch_by_source(BatchRule *r, BatchSource *source)
+{
+    Batching *batching = r->lanes->batching;
+    Module *module = batching->module;
+    const uint32_t operands = r->node->operand_count, results = r->node->result_count;
+    Type *type = SCRATCH(batching, Type, operands + (size_t)results);
+    if (type == NULL)
+        return true;
+    for (uint32_t i = 0; i < operands; i++)
+        type[i] = batch_operand_type(r, i);
+    for (uint32_t i = 0; i < results; i++)
+        type[operands + i] = batch_result_type(r, i);
+    const BatchRequest request = {module, type, type + operands, r->mapped, operands, results, batching->size};
+    const Graph *made = source->make(source, &request);
+    if (made == NULL || module->status != STATUS_OK)
+        return module->status != STATUS_OK;
+    bool fits = made->result_count == results && made->parameter_count == operands;
+    for (uint32_t i = 0; i < results && fits; i++)
+        fits = type_equal(value_type(made, made->result[i]), mapped_type(batching, type[operands + i]));
+    if (fits)
+        graph_inline(made, r->b.graph, r->x, r->y);
+    else
+        module_fail(module, STATUS_INVALID, "vmap", "a batch source doesn't give the results of its node, in lanes");
+    return true;
+}
+
+/* All operands are mapped: (co)tangents then are too, and what all lanes share gets their sum from its broadcast. */
+static void batch_rules(BatchRule *r)
 {
     Batching *batching = r->lanes->batching;
     const Value *operand = batch_operands(r);
-    bool *all = SCRATCH(batching, bool, r->node->operand_count + 2 * r->node->result_count);
-    Graph *region[2] = {NULL, NULL};
-    if (operand == NULL || all == NULL)
+    const size_t most = 2 * ((size_t)r->node->operand_count + r->node->result_count);
+    bool *all = SCRATCH(batching, bool, most);
+    Graph **region = SCRATCH(batching, Graph *, r->node->region_count);
+    if (operand == NULL || all == NULL || region == NULL)
         return;
-    memset(all, true, (r->node->operand_count + 2 * r->node->result_count) * sizeof(bool));
+    memset(all, true, most * sizeof(bool));
     for (uint32_t i = 0; i < r->node->region_count; i++)
         region[i] = batch_region(batching, r->node->region[i], all, all);
     add_with_regions(r, operand, region);
+}
+
+void batch_custom(BatchRule *r)
+{
+    BatchSource *source = module_source(r->lanes->batching->module, node_integer(r->node, ATTR_source));
+    if (source == NULL || !batch_by_source(r, source))
+        batch_rules(r);
 }
