@@ -66,14 +66,17 @@ ADZE_API adze_closure *adze_custom_vjp(adze_context *context, adze_closure *clos
 
 /* The function with rules for transforms, each of which may be NULL: then the transform does what it does with the
  * function itself. As mlx.core.custom_function.
- *   vjp   (primals, cotangents, outputs) -> one cotangent a primal
- *   jvp   (primals, tangents) -> one tangent an output; one tangent came for each primal, zeros where there was none
- *   vmap  (inputs, axes) -> the outputs; `axes` is a real i32 array, for each input 0 where the lanes are its axis 0,
- * -1 where it is the same for all lanes. Outputs have the lanes as axis 0, all of them. vjp and jvp are traced with the
- * function, on arrays of its types, and become part of the graph and of compiled code. vmap is called when the function
- * is mapped, and what it gives stands in for the function from then on, also for derivatives; it may capture real
- * arrays only. Rules may be differentiated again. What function and rules capture is constant for derivatives by vjp
- * and jvp rules: cotangents go to arguments. */
+ *
+ * - vjp: (primals, cotangents, outputs) -> one cotangent a primal
+ * - jvp: (primals, tangents) -> one tangent an output; a tangent came for each primal, zeros where there was none
+ * - vmap: (inputs, axes) -> the outputs; axes is a real i32 array, for each input 0 where the lanes are its axis 0, -1
+ *   where it is the same for all lanes. All outputs have the lanes as axis 0.
+ *
+ * The rules vjp and jvp are traced with the function, on arrays of its types, and become part of the graph and of
+ * compiled code. The rule vmap is called when the function is mapped, and what it gives stands in for the function from
+ * then on, also for derivatives; it may capture real arrays only; graphs written out (adze_capture, adze_export) forget
+ * it. Rules may be differentiated again. What function and rules capture is constant for vjp and jvp rules: cotangents
+ * go to arguments. */
 ADZE_API adze_closure *adze_custom_function(adze_context *context, adze_closure *closure, adze_closure *vjp,
                                             adze_closure *jvp, adze_closure *vmap);
 
