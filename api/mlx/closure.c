@@ -6,105 +6,21 @@
 
 #include "api/mlx/mlxc.h"
 
-/* ---- callbacks ---- */
-
-typedef struct Callback {
-    atomic_uint refs;
-    mlx_function *function;
-    mlx_custom_function_rule *rule;
-    void *payload;
-    void (*dtor)(void *);
-} Callback;
-
-static Callback *callback_new(mlx_function *function, mlx_custom_function_rule *rule, void *payload,
-                              void (*dtor)(void *))
-{
-    Callback *callback = calloc(1, sizeof *callback);
-    if (callback == NULL) {
-        if (dtor != NULL)
-            dtor(payload);
-        return NULL;
-    }
-    *callback = (Callback){.refs = 1, .function = function, .rule = rule, .payload = payload, .dtor = dtor};
-    return callback;
-}
-
-static void callback_release(void *held)
-{
-    Callback *callback = held;
-    if (callback == NULL || atomic_fetch_sub(&callback->refs, 1) != 1)
-        return;
-    if (callback->dtor != NULL)
-        callback->dtor(callback->payload);
-    free(callback);
-}
-
-static mlx_vector_array vector_of(const adze_array *in, size_t count)
-{
-    mlx_vector_array vector = mlx_vector_array_new();
-    bool good = vector.ctx != NULL;
-    for (size_t i = 0; good && i < count; i++)
-        good = node_list_add(&((VectorBox *)vector.ctx)->list, node_of(in[i]));
-    if (good)
-        return vector;
-    mlx_vector_array_free(vector);
-    return (mlx_vector_array){NULL};
-}
-
-/* Moves what a callback filled in to the results. */
-static adze_status finish_call(adze_context *context, int failed, const char *name, mlx_vector_array res,
-                               adze_results *results)
-{
-    adze_status status = ADZE_DONE;
-    if (failed != 0)
-        status = context_fail(context, ADZE_FAILED, "%s returned a non-zero value", name);
-    else if (res.ctx == NULL)
-        status = context_fail(context, ADZE_FAILED, "expected a non-empty mlx_vector_array");
-    const NodeList *list = status == ADZE_DONE ? &((VectorBox *)res.ctx)->list : NULL;
-    for (size_t i = 0; list != NULL && i < list->count && status == ADZE_DONE; i++)
-        status = node_list_add(&results->list, list->node[i]) ? ADZE_DONE : ADZE_NO_MEMORY;
-    mlx_vector_array_free(res);
-    return status;
-}
+/* ---- calling back ---- */
 
 static adze_status call_function(adze_context *context, const adze_array *in, size_t count, adze_results *results,
                                  void *payload)
 {
     const Callback *callback = payload;
-    mlx_vector_array input = vector_of(in, count), res = {NULL};
+    mlx_vector_array input = mlx_vector_of(in, count), res = {NULL};
     const int failed = input.ctx == NULL ? 1 : callback->function(&res, input, callback->payload);
     mlx_vector_array_free(input);
-    return finish_call(context, failed, "mlx_closure", res, results);
-}
-
-/* A rule of custom_vjp with the number of primals, which says where cotangents begin. */
-typedef struct BoundRule {
-    Callback *callback;
-    size_t primal_count;
-} BoundRule;
-
-static adze_status call_rule(adze_context *context, const adze_array *in, size_t count, adze_results *results,
-                             void *payload)
-{
-    const BoundRule *bound = payload;
-    const size_t primals = bound->primal_count, outputs = (count - primals) / 2;
-    mlx_vector_array res = {NULL}, input[] = {vector_of(in, primals), vector_of(in + primals, outputs),
-                                              vector_of(in + primals + outputs, outputs)};
-    int failed = 1;
-    if (input[0].ctx != NULL && input[1].ctx != NULL && input[2].ctx != NULL)
-        failed = bound->callback->rule(&res, input[0], input[1], input[2], bound->callback->payload);
-    for (int i = 0; i < 3; i++)
-        mlx_vector_array_free(input[i]);
-    return finish_call(context, failed, "mlx_closure_custom", res, results);
+    return mlx_finish_call(context, failed, "mlx_closure", res, results);
 }
 
 /* ---- handles ---- */
 
-typedef struct ClosureBox {
-    adze_closure *closure;
-} ClosureBox;
-
-static adze_closure *closure_of(mlx_closure cls)
+adze_closure *mlx_closure_of(mlx_closure cls)
 {
     if (cls.ctx != NULL)
         return ((ClosureBox *)cls.ctx)->closure;
@@ -112,8 +28,7 @@ static adze_closure *closure_of(mlx_closure cls)
     return NULL;
 }
 
-/* Takes the closure (NULL: memory is out). */
-static int assign_closure(mlx_closure *res, adze_closure *closure)
+int mlx_assign_closure(mlx_closure *res, adze_closure *closure)
 {
     ClosureBox *box = res->ctx != NULL ? res->ctx : calloc(1, sizeof *box);
     if (closure == NULL || box == NULL) {
@@ -136,18 +51,20 @@ mlx_closure mlx_closure_new(void)
 mlx_closure mlx_closure_new_func_payload(mlx_function *fun, void *payload, void (*dtor)(void *))
 {
     mlx_closure cls = {NULL};
-    Callback *callback = callback_new(fun, NULL, payload, dtor);
-    if (callback == NULL)
+    Callback *callback = mlx_callback_new(payload, dtor);
+    if (callback == NULL) {
         MLX_NO_MEMORY();
-    else
-        assign_closure(&cls, adze_closure_new(call_function, callback, callback_release));
+        return cls;
+    }
+    callback->function = fun;
+    mlx_assign_closure(&cls, adze_closure_new(call_function, callback, mlx_callback_release));
     return cls;
 }
 
 int mlx_closure_set(mlx_closure *cls, mlx_closure src)
 {
-    adze_closure *closure = closure_of(src);
-    return closure == NULL ? 1 : assign_closure(cls, adze_closure_retain(closure));
+    adze_closure *closure = mlx_closure_of(src);
+    return closure == NULL ? 1 : mlx_assign_closure(cls, adze_closure_retain(closure));
 }
 
 int mlx_closure_free(mlx_closure cls)
@@ -155,26 +72,6 @@ int mlx_closure_free(mlx_closure cls)
     if (cls.ctx != NULL)
         adze_closure_free(((ClosureBox *)cls.ctx)->closure);
     free(cls.ctx);
-    return 0;
-}
-
-mlx_closure_custom mlx_closure_custom_new(void)
-{
-    return (mlx_closure_custom){NULL};
-}
-
-mlx_closure_custom mlx_closure_custom_new_func_payload(mlx_custom_function_rule *fun, void *payload,
-                                                       void (*dtor)(void *))
-{
-    Callback *callback = callback_new(NULL, fun, payload, dtor);
-    if (callback == NULL)
-        MLX_NO_MEMORY();
-    return (mlx_closure_custom){callback};
-}
-
-int mlx_closure_custom_free(mlx_closure_custom cls)
-{
-    callback_release(cls.ctx);
     return 0;
 }
 
@@ -191,7 +88,7 @@ static int leave(adze_context *scope, adze_status status)
 
 int mlx_closure_apply(mlx_vector_array *res, mlx_closure cls, mlx_vector_array input)
 {
-    adze_closure *closure = closure_of(cls);
+    adze_closure *closure = mlx_closure_of(cls);
     const NodeList *list = closure == NULL ? NULL : mlx_list(input);
     adze_context *scope = list == NULL ? NULL : adze_scope(mlx_root());
     if (scope == NULL)
@@ -233,7 +130,7 @@ int mlx_closure_value_and_grad_free(mlx_closure_value_and_grad cls)
 
 int mlx_value_and_grad(mlx_closure_value_and_grad *res, mlx_closure fun, const int *argnums, size_t argnums_num)
 {
-    adze_closure *closure = closure_of(fun);
+    adze_closure *closure = mlx_closure_of(fun);
     if (closure == NULL)
         return 1;
     if (argnums_num == 0)
@@ -324,7 +221,7 @@ static adze_status derive_forward(adze_context *scope, adze_closure *closure, co
 static int derive(Derive *transform, mlx_vector_array *res_0, mlx_vector_array *res_1, mlx_closure fun,
                   mlx_vector_array primals, mlx_vector_array seeds)
 {
-    adze_closure *closure = closure_of(fun);
+    adze_closure *closure = mlx_closure_of(fun);
     const NodeList *at = closure == NULL ? NULL : mlx_list(primals), *along = at == NULL ? NULL : mlx_list(seeds);
     if (along == NULL)
         return 1;
@@ -356,78 +253,26 @@ int mlx_jvp(mlx_vector_array *res_0, mlx_vector_array *res_1, mlx_closure fun, m
 
 /* ---- closures from closures ---- */
 
-typedef struct CustomVjp {
-    adze_closure *inner;
-    Callback *rule;
-} CustomVjp;
-
-static void custom_destroy(void *payload)
-{
-    CustomVjp *custom = payload;
-    adze_closure_free(custom->inner);
-    callback_release(custom->rule);
-    free(custom);
-}
-
-/* The rule is bound to the number of primals, which is known now. */
-static adze_status custom_call(adze_context *context, const adze_array *in, size_t count, adze_results *results,
-                               void *payload)
-{
-    const CustomVjp *custom = payload;
-    BoundRule bound = {.callback = custom->rule, .primal_count = count};
-    adze_closure *rule = adze_closure_new(call_rule, &bound, NULL);
-    adze_closure *both = rule == NULL ? NULL : adze_custom_vjp(context, custom->inner, rule);
-    const adze_status status = both == NULL ? context_fail(context, ADZE_NO_MEMORY, "out of memory")
-                                            : adze_apply_into(context, both, in, count, results);
-    adze_closure_free(both);
-    adze_closure_free(rule);
-    return status;
-}
-
-int mlx_custom_vjp(mlx_closure *res, mlx_closure fun, mlx_closure_custom fun_vjp)
-{
-    adze_closure *closure = closure_of(fun);
-    if (closure == NULL)
-        return 1;
-    if (fun_vjp.ctx == NULL)
-        return MLX_FAIL("expected a non-empty mlx_closure_custom");
-    CustomVjp *custom = calloc(1, sizeof *custom);
-    if (custom == NULL)
-        return MLX_NO_MEMORY();
-    custom->inner = adze_closure_retain(closure);
-    custom->rule = fun_vjp.ctx;
-    atomic_fetch_add(&custom->rule->refs, 1);
-    return assign_closure(res, adze_closure_new(custom_call, custom, custom_destroy));
-}
-
-int mlx_custom_function(mlx_closure *res, mlx_closure fun, mlx_closure_custom fun_vjp, mlx_closure_custom_jvp fun_jvp,
-                        mlx_closure_custom_vmap fun_vmap)
-{
-    if (fun_jvp.ctx != NULL || fun_vmap.ctx != NULL)
-        return MLX_FAIL("[custom_function] rules for jvp and vmap are not supported");
-    return fun_vjp.ctx == NULL ? mlx_closure_set(res, fun) : mlx_custom_vjp(res, fun, fun_vjp);
-}
-
 int mlx_checkpoint(mlx_closure *res, mlx_closure fun)
 {
-    adze_closure *closure = closure_of(fun);
+    adze_closure *closure = mlx_closure_of(fun);
     adze_context *scope = closure == NULL ? NULL : adze_scope(mlx_root());
     if (scope == NULL)
         return closure == NULL ? 1 : MLX_NO_MEMORY();
     adze_closure *kept = adze_checkpoint(scope, closure);
     adze_context_free(scope);
-    return assign_closure(res, kept);
+    return mlx_assign_closure(res, kept);
 }
 
 /* Shapes are traced anew for each set of them; shapeless is only a hint then. */
 int mlx_compile(mlx_closure *res, mlx_closure fun, bool shapeless)
 {
-    adze_closure *closure = closure_of(fun);
+    adze_closure *closure = mlx_closure_of(fun);
     adze_context *scope = closure == NULL ? NULL : adze_scope(mlx_root());
     (void)shapeless;
     if (scope == NULL)
         return closure == NULL ? 1 : MLX_NO_MEMORY();
     adze_closure *compiled = adze_compile(scope, closure);
     adze_context_free(scope);
-    return assign_closure(res, compiled);
+    return mlx_assign_closure(res, compiled);
 }

@@ -36,12 +36,25 @@ typedef struct mlx_closure_custom_jvp {
 typedef struct mlx_closure_custom_vmap {
     void *ctx;
 } mlx_closure_custom_vmap;
+typedef struct mlx_vector_int {
+    void *ctx;
+} mlx_vector_int;
 typedef uint32_t mlx_dtype; /* the numbers of ElementType */
 
 typedef void mlx_error_handler(const char *message, void *data);
 typedef int mlx_function(mlx_vector_array *res, mlx_vector_array in, void *payload);
-typedef int mlx_custom_function_rule(mlx_vector_array *res, mlx_vector_array primals, mlx_vector_array cotangents,
-                                     mlx_vector_array outputs, void *payload);
+typedef int mlx_vjp_rule(mlx_vector_array *res, mlx_vector_array primals, mlx_vector_array cotangents,
+                         mlx_vector_array outputs, void *payload);
+typedef int mlx_vjp_rule_plain(mlx_vector_array *res, mlx_vector_array primals, mlx_vector_array cotangents,
+                               mlx_vector_array outputs);
+typedef int mlx_jvp_rule(mlx_vector_array *res, mlx_vector_array primals, mlx_vector_array tangents, const int *argnums,
+                         size_t argnums_num, void *payload);
+typedef int mlx_jvp_rule_plain(mlx_vector_array *res, mlx_vector_array primals, mlx_vector_array tangents,
+                               const int *argnums, size_t argnums_num);
+typedef int mlx_vmap_rule(mlx_vector_array *res, mlx_vector_int *out_axes, mlx_vector_array in, const int *axes,
+                          size_t axes_num, void *payload);
+typedef int mlx_vmap_rule_plain(mlx_vector_array *res, mlx_vector_int *out_axes, mlx_vector_array in, const int *axes,
+                                size_t axes_num);
 
 /* ---------------------------------------------------------------- inside ---- */
 
@@ -54,6 +67,38 @@ typedef struct ArrayBox {
 typedef struct VectorBox {
     NodeList list;
 } VectorBox;
+
+/* What a program is called back by: one of the functions, plain ones without the payload. Counted. */
+typedef struct Callback {
+    atomic_uint refs;
+    mlx_function *function;
+    mlx_vjp_rule *vjp;
+    mlx_vjp_rule_plain *vjp_plain;
+    mlx_jvp_rule *jvp;
+    mlx_jvp_rule_plain *jvp_plain;
+    mlx_vmap_rule *vmap;
+    mlx_vmap_rule_plain *vmap_plain;
+    void *payload;
+    void (*dtor)(void *);
+} Callback;
+
+/* dtor runs with the last hold, also when this fails (NULL). */
+Callback *mlx_callback_new(void *payload, void (*dtor)(void *));
+Callback *mlx_callback_retain(Callback *callback);
+void mlx_callback_release(void *held);
+mlx_vector_array mlx_vector_of(const adze_array *in, size_t count);
+/* Moves what a callback filled in to the results; frees res. */
+adze_status mlx_finish_call(adze_context *context, int failed, const char *name, mlx_vector_array res,
+                            adze_results *results);
+
+typedef struct ClosureBox {
+    adze_closure *closure;
+} ClosureBox;
+
+/* Reports an empty handle (NULL). */
+adze_closure *mlx_closure_of(mlx_closure cls);
+/* Takes the closure (NULL: memory is out). */
+int mlx_assign_closure(mlx_closure *res, adze_closure *closure);
 
 /* The caches all handles share; a context to make scopes of. NULL when memory is out. */
 adze_context *mlx_root(void);
@@ -139,10 +184,35 @@ MLX_API mlx_closure mlx_closure_new_func_payload(mlx_function *fun, void *payloa
 MLX_API int mlx_closure_set(mlx_closure *cls, mlx_closure src);
 MLX_API int mlx_closure_free(mlx_closure cls);
 MLX_API int mlx_closure_apply(mlx_vector_array *res, mlx_closure cls, mlx_vector_array input);
-MLX_API mlx_closure_custom mlx_closure_custom_new(void);
-MLX_API mlx_closure_custom mlx_closure_custom_new_func_payload(mlx_custom_function_rule *fun, void *payload,
-                                                               void (*dtor)(void *));
-MLX_API int mlx_closure_custom_free(mlx_closure_custom cls);
+#define HANDLE(kind, with_payload, without_payload)                                                                    \
+    MLX_API mlx_##kind mlx_##kind##_new(void);                                                                         \
+    MLX_API mlx_##kind mlx_##kind##_new_func(without_payload *fun);                                                    \
+    MLX_API mlx_##kind mlx_##kind##_new_func_payload(with_payload *fun, void *payload, void (*dtor)(void *));          \
+    MLX_API int mlx_##kind##_set(mlx_##kind *cls, mlx_##kind src);                                                     \
+    MLX_API int mlx_##kind##_free(mlx_##kind cls);
+HANDLE(closure_custom, mlx_vjp_rule, mlx_vjp_rule_plain)
+HANDLE(closure_custom_jvp, mlx_jvp_rule, mlx_jvp_rule_plain)
+HANDLE(closure_custom_vmap, mlx_vmap_rule, mlx_vmap_rule_plain)
+#undef HANDLE
+MLX_API int mlx_closure_custom_apply(mlx_vector_array *res, mlx_closure_custom cls, mlx_vector_array input_0,
+                                     mlx_vector_array input_1, mlx_vector_array input_2);
+MLX_API int mlx_closure_custom_jvp_apply(mlx_vector_array *res, mlx_closure_custom_jvp cls, mlx_vector_array input_0,
+                                         mlx_vector_array input_1, const int *input_2, size_t input_2_num);
+MLX_API int mlx_closure_custom_vmap_apply(mlx_vector_array *res_0, mlx_vector_int *res_1, mlx_closure_custom_vmap cls,
+                                          mlx_vector_array input_0, const int *input_1, size_t input_1_num);
+
+MLX_API mlx_vector_int mlx_vector_int_new(void);
+MLX_API mlx_vector_int mlx_vector_int_new_data(int *data, size_t size);
+MLX_API mlx_vector_int mlx_vector_int_new_value(int val);
+MLX_API int mlx_vector_int_set(mlx_vector_int *vec, mlx_vector_int src);
+MLX_API int mlx_vector_int_set_data(mlx_vector_int *vec, int *data, size_t size);
+MLX_API int mlx_vector_int_set_value(mlx_vector_int *vec, int val);
+MLX_API int mlx_vector_int_append_data(mlx_vector_int vec, int *data, size_t size);
+MLX_API int mlx_vector_int_append_value(mlx_vector_int vec, int val);
+MLX_API int mlx_vector_int_free(mlx_vector_int vec);
+MLX_API size_t mlx_vector_int_size(mlx_vector_int vec);
+MLX_API int mlx_vector_int_get(int *res, mlx_vector_int vec, size_t idx);
+
 MLX_API mlx_closure_value_and_grad mlx_closure_value_and_grad_new(void);
 MLX_API int mlx_closure_value_and_grad_free(mlx_closure_value_and_grad cls);
 MLX_API int mlx_closure_value_and_grad_apply(mlx_vector_array *res_0, mlx_vector_array *res_1,
@@ -155,7 +225,7 @@ MLX_API int mlx_vjp(mlx_vector_array *res_0, mlx_vector_array *res_1, mlx_closur
 MLX_API int mlx_jvp(mlx_vector_array *res_0, mlx_vector_array *res_1, mlx_closure fun, mlx_vector_array primals,
                     mlx_vector_array tangents);
 MLX_API int mlx_custom_vjp(mlx_closure *res, mlx_closure fun, mlx_closure_custom fun_vjp);
-/* A rule that is empty falls back to the function's own; rules for forward mode and vmap are refused. */
+/* Where a rule is empty, the function's own derivative or batching is taken. The vmap rule sees lanes as axis 0. */
 MLX_API int mlx_custom_function(mlx_closure *res, mlx_closure fun, mlx_closure_custom fun_vjp,
                                 mlx_closure_custom_jvp fun_jvp, mlx_closure_custom_vmap fun_vmap);
 MLX_API int mlx_checkpoint(mlx_closure *res, mlx_closure fun);
