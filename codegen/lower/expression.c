@@ -393,6 +393,8 @@ Reg evaluate(Expression *e, Value value, const Site *at)
     const Reg known = memo_find(e, MEMO_VALUE, value.id, number, 0);
     if (known.id != 0)
         return known;
+    if (e->hoisting && memo_find(e, MEMO_UNKNOWN, value.id, number, 0).id != 0)
+        return UNKNOWN;
     if (e->depth == MAX_DEPTH || e->budget == 0)
         return expression_fail(e, "the group is too %s for one kernel", e->depth == MAX_DEPTH ? "deep" : "large");
     e->budget--;
@@ -401,7 +403,10 @@ Reg evaluate(Expression *e, Value value, const Site *at)
     e->depth--;
     if (e->f->error != NULL)
         return (Reg){0};
-    memo_add(e, MEMO_VALUE, value.id, number, 0, reg);
+    if (is_unknown(reg))
+        memo_add(e, MEMO_UNKNOWN, value.id, number, 0, (Reg){1});
+    else
+        memo_add(e, MEMO_VALUE, value.id, number, 0, reg);
     return reg;
 }
 

@@ -30,7 +30,7 @@ typedef struct MemoEntry {
 enum { MEMO_BUCKETS = 256 };
 
 /* Tags below LOOP_OP_COUNT are ops on registers a, b. */
-enum { MEMO_VALUE = LOOP_OP_COUNT, MEMO_BOUND, MEMO_INDEX, MEMO_DIM, MEMO_CHECKED, MEMO_CONSTANT };
+enum { MEMO_VALUE = LOOP_OP_COUNT, MEMO_BOUND, MEMO_INDEX, MEMO_DIM, MEMO_CHECKED, MEMO_CONSTANT, MEMO_UNKNOWN };
 
 struct Expression {
     const LowerContext *context;
