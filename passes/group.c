@@ -46,7 +46,7 @@ typedef struct Grouping {
     ValueMap map; /* values that exist in `to` */
 } Grouping;
 
-enum { MAX_GROUP_NODES = 64, MAX_GROUP_OPERANDS = 60, MAX_SEARCH = 4096 };
+enum { MAX_GROUP_NODES = 192, MAX_GROUP_OPERANDS = 60, MAX_SEARCH = 4096 };
 
 static Status pass_group_graph(PassContext *context, const Graph *in, Graph *out);
 
@@ -355,12 +355,59 @@ static bool moves_results(const Grouping *g, const Group *producer, const Group 
     return false;
 }
 
+static bool is_one_of_values(const Value *value, uint32_t count, Value wanted)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (value_equal(value[i], wanted))
+            return true;
+    return false;
+}
+
+/* What a group would read from outside. */
+typedef struct Outside {
+    Value value[MAX_GROUP_OPERANDS];
+    uint32_t count;
+    bool overflow;
+} Outside;
+
+static void add_outside(const Grouping *g, const Group *a, const Group *b, const Node *node, Outside *outside)
+{
+    for (uint32_t i = 0; i < node->operand_count; i++) {
+        const Value value = node->operand[i];
+        const Group *group = group_of_value(g, value);
+        const Node *source = definition(g, value);
+        if (group == NULL && is_inline(source)) {
+            add_outside(g, a, b, source, outside);
+            continue;
+        }
+        if ((group != NULL && (group == a || group == b)) || is_one_of_values(outside->value, outside->count, value))
+            continue;
+        if (outside->count == MAX_GROUP_OPERANDS)
+            outside->overflow = true;
+        else
+            outside->value[outside->count++] = value;
+    }
+}
+
+/* Whether two groups together read few enough arrays; small ones do. */
+static bool operands_fit(const Grouping *g, const Group *producer, const Group *consumer)
+{
+    const Group *const part[] = {producer, consumer};
+    Outside outside = {.count = 0};
+    if (producer->operand_count + consumer->operand_count <= 2 * MAX_GROUP_OPERANDS)
+        return true;
+    for (uint32_t i = 0; i < 2; i++)
+        for (uint32_t member = part[i]->first_member; member != 0; member = g->next_member[member])
+            add_outside(g, producer, consumer, &g->from->node[member], &outside);
+    return !outside.overflow;
+}
+
 static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *broadcast)
 {
     Group *consumer = group_of_node(g, reader_id), *producer = group_of_value(g, value);
     const Node *reader = &g->from->node[reader_id];
     if (producer == NULL || producer == consumer || producer->node_count + consumer->node_count > MAX_GROUP_NODES ||
-        producer->operand_count + consumer->operand_count > 2 * MAX_GROUP_OPERANDS)
+        !operands_fit(g, producer, consumer))
         return;
     const bool is_root = (op_info[reader->op].traits & POINTWISE) == 0;
     const bool fits = families_fit(g, producer, consumer, value, reader, broadcast) ||

@@ -11,7 +11,7 @@
 #include "ir/base/vec.h"
 
 enum {
-    MAX_DEPTH = 200, /* of recursion; groups have at most some dozens of nodes */
+    MAX_DEPTH = 400, /* of recursion; groups have at most 192 nodes */
     MAX_LANES = 32,
     MAX_EVALUATIONS = 50000 /* of values in one kernel: nested shifts of one value at many sites grow exponentially */
 };
