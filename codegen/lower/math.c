@@ -247,8 +247,8 @@ static Reg cube_root(const Math *m, Reg x)
     return math_with_sign(m, math_select(m, ordinary, better, magnitude), x);
 }
 
-/* A first guess (M. Giles, "Approximating the erfinv function", 2010), then two steps of Newton's on erfc, whose
- * relative error is small where 1 - |x| is. */
+/* A first guess (M. Giles, "Approximating the erfinv function", 2010), good to 1e-6, then Newton's steps on erfc, whose
+ * relative error is small where 1 - |x| is; one is enough for f32. */
 static Reg inverse_error_function(const Math *m, Reg x)
 {
     static const double center[] = {1.50140941,      0.246640727,    -0.00417768164, -0.00125372503, 0.000218580870,
@@ -261,7 +261,7 @@ static Reg inverse_error_function(const Math *m, Reg x)
     const Reg near = MATH_POLYNOMIAL(m, math_sub(m, w, math_real(m, 2.5)), center);
     const Reg far = MATH_POLYNOMIAL(m, math_sub(m, square_root(m, w), math_real(m, 3)), tail);
     Reg y = math_mul(m, math_select(m, math_less(m, w, math_real(m, 5)), near, far), z);
-    for (int i = 0; i < 2; i++) {
+    for (int step = 0; step < (m->wide ? 2 : 1); step++) {
         Reg lost;
         const Reg square = square_of(m, y, &lost);
         const Reg series = m->wide ? MATH_POLYNOMIAL(m, square, erf_long) : MATH_POLYNOMIAL(m, square, erf_short);
