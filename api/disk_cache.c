@@ -169,6 +169,20 @@ static void entry_name(const DiskKey *key, char name[KEY_DIGITS + sizeof suffix]
 
 /* ---- seals ---- */
 
+/* Four hashes side by side, which is as fast as memory: large entries are checked at every start. */
+static uint64_t checksum_chunk(uint64_t hash, const char *data, size_t bytes)
+{
+    enum { LANES = 4 };
+    uint64_t lane[LANES] = {hash, 1, 2, 3}, word[LANES];
+    const size_t whole = bytes / sizeof word * sizeof word;
+    for (size_t at = 0; at < whole; at += sizeof word) {
+        memcpy(word, data + at, sizeof word);
+        for (int i = 0; i < LANES; i++)
+            lane[i] = hash_word(lane[i], word[i]);
+    }
+    return hash_bytes(hash_bytes(0, lane, sizeof lane), data + whole, bytes - whole);
+}
+
 /* Of the first `bytes` bytes, read, not mapped: a file that shrinks meanwhile is no fault. */
 static bool checksum_of(int file, uint64_t bytes, uint64_t *checksum)
 {
@@ -179,7 +193,7 @@ static bool checksum_of(int file, uint64_t bytes, uint64_t *checksum)
         const size_t wanted = bytes - at < CHUNK ? (size_t)(bytes - at) : CHUNK;
         good = pread(file, buffer, wanted, (off_t)at) == (ssize_t)wanted;
         if (good)
-            *checksum = hash_bytes(*checksum, buffer, wanted);
+            *checksum = checksum_chunk(*checksum, buffer, wanted);
         at += wanted;
     }
     free(buffer);

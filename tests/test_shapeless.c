@@ -234,7 +234,7 @@ static void test_nested(void **state)
     adze_closure *outer = adze_closure_new(calls_compiled, inner, NULL), *compiled = adze_compile_with(c, outer, &any);
     adze_closure *exact = adze_closure_new(calls_compiled, plain, NULL);
     for (int64_t i = 2; i < 5; i++) {
-        adze_array in = random_array(c, (const int64_t[]){i, 2 * i}, 2, 1), found, due;
+        adze_array in = random_array(c, (const int64_t[]){i, 2 * i}, 2, 1), found, due = in;
         if (adze_apply(c, compiled, &in, 1, &found, 1) != ADZE_DONE ||
             adze_apply(c, exact, &in, 1, &due, 1) != ADZE_DONE)
             fail_msg("%s", adze_message(c));
@@ -244,6 +244,60 @@ static void test_nested(void **state)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         adze_closure_free(all[i]);
     adze_context_free(c);
+}
+
+/* ---- control flow ---- */
+
+static adze_status grows(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    (void)count;
+    (void)payload;
+    return adze_give(results, adze_multiply(c, in[0], adze_scalar(c, 1.5f)));
+}
+
+static adze_status shrinks(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    (void)count;
+    return adze_give(results, adze_subtract(c, adze_tanh(c, in[0]), *(adze_array *)payload));
+}
+
+/* (state, row) -> (state, state): a branch that uses an array of the function around the loop */
+static adze_status step(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    (void)count;
+    adze_closure *then = adze_closure_new(grows, NULL, NULL), *otherwise = adze_closure_new(shrinks, payload, NULL);
+    adze_array state = adze_add(c, in[0], in[1]);
+    const adze_array small = adze_less(c, adze_sum(c, adze_abs(c, state), NULL, 0, false), adze_scalar(c, 2));
+    const adze_status status = adze_cond(c, small, then, otherwise, &state, 1, &state, 1);
+    adze_closure_free(then);
+    adze_closure_free(otherwise);
+    if (status != ADZE_DONE)
+        return status;
+    adze_give(results, state);
+    return adze_give(results, state);
+}
+
+/* (rows, x): scans over axis 0 */
+static adze_status recurrence(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    adze_array out[2], largest = adze_max(c, in[0], (const int[]){0}, 1, false);
+    adze_closure *body = adze_closure_new(step, &largest, NULL);
+    (void)count;
+    (void)payload;
+    const adze_array zeros = adze_zeros_like(c, largest);
+    const adze_status status = adze_scan(c, body, &zeros, 1, in, 1, ADZE_LENGTH_OF_INPUTS, false, out, 2);
+    adze_closure_free(body);
+    if (status != ADZE_DONE)
+        return status;
+    adze_give(results, out[0]);
+    return adze_give(results, out[1]);
+}
+
+static void test_control_flow(void **state)
+{
+    (void)state;
+    const int64_t shapes[][4] = {{2, 3}, {7, 5}, {3, 3}, {40, 2}};
+    check_shapes(recurrence, 2, 1, shapes, 2, 4, 1);
 }
 
 /* ---- what can't be told ---- */
@@ -313,9 +367,9 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_trace), cmocka_unit_test(test_equal_sizes), cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_gradient),  cmocka_unit_test(test_vmap_inside), cmocka_unit_test(test_nested),
-        cmocka_unit_test(test_refuses),   cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_one_trace),    cmocka_unit_test(test_equal_sizes), cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_gradient),     cmocka_unit_test(test_vmap_inside), cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_control_flow), cmocka_unit_test(test_refuses),     cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
