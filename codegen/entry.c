@@ -90,9 +90,10 @@ static Status emit_launch(Entry *entry, const Kernel *kernel, uint32_t function,
 
 static Status emit_group(Entry *entry, const PlanScope *scope, const Node *node, const PlanNode *planned)
 {
-    const ProgramGroup *group;
-    const NodeId id = {(uint32_t)(node - scope->graph->node)};
-    TRY(program_group(entry->program, scope->graph, id, &group, entry->diag));
+    const ProgramGroup *group =
+        program_group(entry->program, scope->graph, (NodeId){(uint32_t)(node - scope->graph->node)});
+    if (!group)
+        return diag_fail(entry->diag, STATUS_FAILED, "codegen", "a group isn't in the plan");
     const uint32_t most = node->operand_count + node->result_count + 1;
     Reg *buffer = ARENA_NEW(&entry->scratch, Reg, most);
     if (!buffer)

@@ -89,16 +89,19 @@ static uint64_t hash_payload(uint64_t hash, const LoopInstr *instr)
     return hash_word(hash_word(hash, launch->extent.id), launch->work.id);
 }
 
+uint64_t loop_instr_hash(uint64_t hash, const LoopInstr *instr)
+{
+    hash = hash_word(hash, (uint64_t)instr->op << 16 | (uint64_t)instr->type.kind << 8 | instr->type.lanes);
+    for (uint32_t k = 0; k < loop_op_info[instr->op].operands; k++)
+        hash = hash_word(hash, instr->operand[k].id);
+    return hash_payload(hash, instr);
+}
+
 uint64_t loop_function_hash(const LoopFunction *function)
 {
     uint64_t hash = hash_word(hash_word(0, function->buffer_count), function->size_count);
-    for (uint32_t i = 1; i < function->instr_count; i++) {
-        const LoopInstr *instr = &function->instr[i];
-        hash = hash_word(hash, (uint64_t)instr->op << 16 | (uint64_t)instr->type.kind << 8 | instr->type.lanes);
-        for (uint32_t k = 0; k < loop_op_info[instr->op].operands; k++)
-            hash = hash_word(hash, instr->operand[k].id);
-        hash = hash_payload(hash, instr);
-    }
+    for (uint32_t i = 1; i < function->instr_count; i++)
+        hash = loop_instr_hash(hash, &function->instr[i]);
     return hash;
 }
 
@@ -114,7 +117,7 @@ static bool launch_equal(const LoopLaunch *a, const LoopLaunch *b)
            registers_equal(a->buffer, b->buffer, a->buffer_count) && registers_equal(a->size, b->size, a->size_count);
 }
 
-static bool instr_equal(const LoopInstr *a, const LoopInstr *b)
+bool loop_instr_equal(const LoopInstr *a, const LoopInstr *b)
 {
     if (a->op != b->op || a->type.kind != b->type.kind || a->type.lanes != b->type.lanes ||
         !registers_equal(a->operand, b->operand, loop_op_info[a->op].operands))
@@ -129,7 +132,7 @@ bool loop_function_equal(const LoopFunction *a, const LoopFunction *b)
     if (a->buffer_count != b->buffer_count || a->size_count != b->size_count || a->instr_count != b->instr_count)
         return false;
     for (uint32_t i = 1; i < a->instr_count; i++)
-        if (!instr_equal(&a->instr[i], &b->instr[i]))
+        if (!loop_instr_equal(&a->instr[i], &b->instr[i]))
             return false;
     return true;
 }

@@ -142,6 +142,8 @@ uint32_t loop_module_add_data(LoopModule *module, const LoopData *data);
 /* Hash and equality of structure (names apart). */
 uint64_t loop_function_hash(const LoopFunction *function);
 bool loop_function_equal(const LoopFunction *a, const LoopFunction *b);
+uint64_t loop_instr_hash(uint64_t hash, const LoopInstr *instr); /* continues `hash` */
+bool loop_instr_equal(const LoopInstr *a, const LoopInstr *b);
 
 /* ---------------------------------------------------------------- building ---- */
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Builds a Program: plan, offsets, kernels, entry. Groups are lowered when the plan asks about them; equal kernels
- * become one function in the loop module. */
+ * Builds a Program: plan, offsets, kernels, entry. Groups are lowered when the plan asks about them; equal kernels, and
+ * those that differ in sizes alone, become one function in the loop module. */
 #include "codegen/program.h"
+
+#include "codegen/share.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,19 +42,20 @@ static bool grow_groups(Program *program)
     return program->group != NULL;
 }
 
-static Status add_kernels(Program *program, ProgramGroup *group, const char *where, Diag *diag)
+static const char *kernel_stem(const ProgramGroup *group)
 {
-    const Node *node = graph_node(group->graph, group->node);
-    const char *stem = node_string(node, ATTR_kind);
+    const char *kind = node_string(graph_node(group->graph, group->node), ATTR_kind);
+    return kind[0] ? kind : "kernel";
+}
+
+static Status check_kernels(const ProgramGroup *group, const char *where, Diag *diag)
+{
     for (uint32_t i = 0; i < group->lowered.kernel_count; i++) {
-        LoopFunction *function = group->lowered.kernel[i].function;
+        const LoopFunction *function = group->lowered.kernel[i].function;
         if (!function)
             return out_of_memory(diag);
         if (function->error)
-            return diag_fail(diag, STATUS_FAILED, where, "%s: %s", stem, function->error);
-        group->function[i] = loop_module_add(program->loops, function, stem[0] ? stem : "kernel");
-        if (group->function[i] == UINT32_MAX)
-            return out_of_memory(diag);
+            return diag_fail(diag, STATUS_FAILED, where, "%s: %s", kernel_stem(group), function->error);
     }
     return STATUS_OK;
 }
@@ -64,25 +67,48 @@ static Status lower(Program *program, ProgramGroup *group, Diag *diag)
     const LowerContext context = {&program->options.target, program->loops, &program->arena, diag};
     TRY(lower_group(&context, group->graph, group->node, &group->lowered));
     TRY(module->status);
-    return add_kernels(program, group, where, diag);
+    return check_kernels(group, where, diag);
 }
 
-Status program_group(Program *program, const Graph *graph, NodeId node, const ProgramGroup **result, Diag *diag)
+static Status lower_new(Program *program, uint32_t at, const Graph *graph, NodeId node, Diag *diag)
 {
-    if (!grow_groups(program))
+    ProgramGroup *group = ARENA_NEW(&program->arena, ProgramGroup, 1);
+    if (!group || !VEC_GROW(&program->arena, program, lowered))
         return out_of_memory(diag);
-    const uint32_t at = find_slot(program, graph, node);
-    if (!program->group[at]) {
-        ProgramGroup *group = ARENA_NEW(&program->arena, ProgramGroup, 1);
-        if (!group)
-            return out_of_memory(diag);
-        group->graph = graph;
-        group->node = node;
-        TRY(lower(program, group, diag));
-        program->group[at] = group;
-        program->group_count++;
+    group->graph = graph;
+    group->node = node;
+    TRY(lower(program, group, diag));
+    program->group[at] = group;
+    program->group_count++;
+    program->lowered[program->lowered_count++] = group;
+    return STATUS_OK;
+}
+
+const ProgramGroup *program_group(const Program *program, const Graph *graph, NodeId node)
+{
+    return program->group[find_slot(program, graph, node)];
+}
+
+/* All kernels join the module: those that differ in sizes alone as one function. */
+static Status add_kernels(Program *program, Diag *diag)
+{
+    uint32_t count = 0;
+    Kernel **kernel = ARENA_NEW(&program->arena, Kernel *, (size_t)program->lowered_count * MAX_KERNELS);
+    if (!kernel)
+        return out_of_memory(diag);
+    for (uint32_t i = 0; i < program->lowered_count; i++)
+        for (uint32_t k = 0; k < program->lowered[i]->lowered.kernel_count; k++)
+            kernel[count++] = &program->lowered[i]->lowered.kernel[k];
+    if (!share_kernels(kernel, count, &program->arena))
+        return out_of_memory(diag);
+    for (uint32_t i = 0; i < program->lowered_count; i++) {
+        ProgramGroup *group = program->lowered[i];
+        for (uint32_t k = 0; k < group->lowered.kernel_count; k++) {
+            group->function[k] = loop_module_add(program->loops, group->lowered.kernel[k].function, kernel_stem(group));
+            if (group->function[k] == UINT32_MAX)
+                return out_of_memory(diag);
+        }
     }
-    *result = program->group[at];
     return STATUS_OK;
 }
 
@@ -94,8 +120,13 @@ typedef struct QueryContext {
 static Status query(void *user, const Graph *graph, NodeId node, PlanGroup *info)
 {
     const QueryContext *context = user;
-    const ProgramGroup *group;
-    TRY(program_group(context->program, graph, node, &group, context->diag));
+    Program *program = context->program;
+    if (!grow_groups(program))
+        return out_of_memory(context->diag);
+    const uint32_t at = find_slot(program, graph, node);
+    if (!program->group[at])
+        TRY(lower_new(program, at, graph, node, context->diag));
+    const ProgramGroup *group = program->group[at];
     *info = (PlanGroup){group->lowered.temporary_bytes, group->lowered.in_place};
     return STATUS_OK;
 }
@@ -181,6 +212,7 @@ static Status build(Program *program, Diag *diag)
     QueryContext context = {program, diag};
     TRY(program_find_symbols(program, diag));
     TRY(plan_build(program->graph, query, &context, &program->arena, &program->plan));
+    TRY(add_kernels(program, diag));
     if (program->symbols.input_count == 0)
         TRY(solve(&program->plan, diag));
     TRY(program_lay_out_weights(program, diag));

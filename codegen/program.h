@@ -15,7 +15,7 @@ typedef struct ProgramGroup {
     const Graph *graph;
     NodeId node;
     LoweredGroup lowered;
-    uint32_t function[MAX_KERNELS]; /* in the loop module */
+    uint32_t function[MAX_KERNELS]; /* in the loop module; known when all groups are lowered */
 } ProgramGroup;
 
 typedef struct ProgramSymbols {
@@ -40,14 +40,16 @@ struct Program {
     Plan plan;
     ProgramGroup **group; /* hash table by graph and node */
     uint32_t group_count, group_capacity;
+    ProgramGroup **lowered; /* the same, in the order they were lowered */
+    uint32_t lowered_count, lowered_capacity;
     ProgramSymbols symbols;
     ProgramWeights weights;
     uint32_t entry; /* function */
     ProgramInfo info;
 };
 
-/* The kernels of a group, lowered when asked for the first time. */
-Status program_group(Program *program, const Graph *graph, NodeId node, const ProgramGroup **group, Diag *diag);
+/* The kernels of a group of the plan. */
+const ProgramGroup *program_group(const Program *program, const Graph *graph, NodeId node);
 
 /* Finds the symbols that inputs bind and those that data bind. */
 Status program_find_symbols(Program *program, Diag *diag);

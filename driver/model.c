@@ -11,6 +11,18 @@
 
 typedef enum { FILE_ONNX, FILE_TEXT, FILE_LIBRARY, FILE_UNKNOWN } FileKind;
 
+static bool starts_text(const uint8_t *bytes, size_t count)
+{
+    static const char *const word[] = {";", "module", "symbol", "blob", "graph", "entry"};
+    size_t at = 0;
+    while (at < count && (bytes[at] == ' ' || bytes[at] == '\n' || bytes[at] == '\r' || bytes[at] == '\t'))
+        at++;
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
+        if (count - at >= strlen(word[i]) && memcmp(bytes + at, word[i], strlen(word[i])) == 0)
+            return true;
+    return false;
+}
+
 /* What a file is, by its first bytes; a missing one is an error that says so. */
 static Status file_kind(const char *path, FileKind *kind, Diag *diag)
 {
@@ -26,7 +38,7 @@ static Status file_kind(const char *path, FileKind *kind, Diag *diag)
     *kind = FILE_UNKNOWN;
     if (count >= 4 && memcmp(bytes, "\177ELF", 4) == 0)
         *kind = FILE_LIBRARY;
-    else if (count >= 1 && (bytes[0] == ';' || strncmp((const char *)bytes, "module", count < 6 ? count : 6) == 0))
+    else if (starts_text(bytes, count))
         *kind = FILE_TEXT;
     else if (onnx_probe(bytes, count))
         *kind = FILE_ONNX;

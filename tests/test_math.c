@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Elementary functions against the 80-bit libm: every function, f32 in and out, in ULP of the true value. The quick run
- * looks at every 1,021st of all 2^32 inputs plus the edges; with ADZE_EXHAUSTIVE=1 at every one. f64 is sampled. */
+ * Elementary functions, in ULP of the true value. f32: the quick run looks at every 32,749th of all 2^32 inputs plus
+ * the edges, against the 80-bit libm; with ADZE_EXHAUSTIVE=1 at every one, against f64 functions (their own error is
+ * below a millionth of an f32 ULP). f64 is sampled against the 80-bit libm. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <setjmp.h>
@@ -82,48 +83,99 @@ static long double reference_erfinv(long double x)
     return copysignl((low + high) / 2, x);
 }
 
+/* The same in f64, quick enough for all of f32. */
+static double quick_rsqrt(double x)
+{
+    return 1 / sqrt(x);
+}
+static double quick_reciprocal(double x)
+{
+    return 1 / x;
+}
+static double quick_sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+static double quick_silu(double x)
+{
+    return x < -700 ? -0.0 : x / (1 + exp(-x));
+}
+static double quick_softplus(double x)
+{
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
+static double quick_gelu(double x)
+{
+    return x < -30 ? -0.0 : 0.5 * x * erfc(-x * 0.70710678118654752440);
+}
+static double quick_gelu_tanh(double x)
+{
+    const double u = 0.79788456080286535588 * (x + 0.044715 * x * x * x);
+    return u < -300 ? -0.0 : x / (1 + exp(-2 * u));
+}
+/* One Newton step from the nearest f32 guess: from the result itself it would hide what is wrong. */
+static double quick_erfinv(double x)
+{
+    const double z = fabs(x), tail = log((1 - z) * (1 + z)), a = 4.3307467508 + tail / 2;
+    double y = sqrt(sqrt(a * a - tail / 0.147) - a);
+    if (isnan(x) || z >= 1 || z < 1e-9)
+        return z == 1 ? x * INFINITY : z < 1e-9 ? x * 0.88622692545275801365 : (double)NAN;
+    for (int i = 0; i < 4; i++) {
+        const double miss = z < 0.5 ? erf(y) - z : (1 - z) - erfc(y);
+        const double step = miss * 0.88622692545275801365 * exp(y * y);
+        y -= step / (1 + y * step);
+    }
+    return copysign(y, x);
+}
+static double quick_digamma(double x)
+{
+    return (double)reference_digamma((long double)x);
+}
+
+typedef double Quick(double x);
 typedef long double Reference(long double x);
 
 static const struct Function {
     const char *name;
     OpKind op;
     Reference *reference;
+    Quick *quick;
     double bound;      /* f32, ULP */
     double from, to;   /* inputs compared; outside only special values are */
     double absolute;   /* errors below this don't count: near zeros of lgamma and digamma */
     double wide_bound; /* f64, ULP; 0: 4. Tails of products with a rounded exponent have more. */
 } function[] = {
-    {"exp", OP_exp, expl, 1.0, -INFINITY, INFINITY, 0},
-    {"exp2", OP_exp2, reference_exp2, 1.0, -INFINITY, INFINITY, 0},
-    {"expm1", OP_expm1, expm1l, 1.0, -INFINITY, INFINITY, 0},
-    {"log", OP_log, logl, 1.0, -INFINITY, INFINITY, 0},
-    {"log2", OP_log2, log2l, 1.0, -INFINITY, INFINITY, 0},
-    {"log10", OP_log10, log10l, 1.0, -INFINITY, INFINITY, 0},
-    {"log1p", OP_log1p, log1pl, 1.0, -INFINITY, INFINITY, 0},
-    {"sin", OP_sin, sinl, 1.0, -INFINITY, INFINITY, 0},
-    {"cos", OP_cos, cosl, 1.0, -INFINITY, INFINITY, 0},
-    {"tan", OP_tan, tanl, 2.0, -INFINITY, INFINITY, 0},
-    {"asin", OP_asin, asinl, 2.0, -INFINITY, INFINITY, 0},
-    {"acos", OP_acos, acosl, 2.0, -INFINITY, INFINITY, 0},
-    {"atan", OP_atan, atanl, 2.0, -INFINITY, INFINITY, 0},
-    {"sinh", OP_sinh, sinhl, 2.0, -INFINITY, INFINITY, 0},
-    {"cosh", OP_cosh, coshl, 2.0, -INFINITY, INFINITY, 0},
-    {"tanh", OP_tanh, tanhl, 1.0, -INFINITY, INFINITY, 0},
-    {"asinh", OP_asinh, asinhl, 2.0, -INFINITY, INFINITY, 0},
-    {"acosh", OP_acosh, acoshl, 2.0, -INFINITY, INFINITY, 0},
-    {"atanh", OP_atanh, atanhl, 2.0, -INFINITY, INFINITY, 0},
-    {"erf", OP_erf, erfl, 1.0, -INFINITY, INFINITY, 0},
-    {"erfinv", OP_erfinv, reference_erfinv, 4.0, -1, 1, 0},
-    {"lgamma", OP_lgamma, lgammal, 4.0, 0, INFINITY, 1e-14, 64},
-    {"digamma", OP_digamma, reference_digamma, 4.0, -30, INFINITY, 1e-13, 64},
-    {"sigmoid", OP_sigmoid, reference_sigmoid, 1.0, -INFINITY, INFINITY, 0},
-    {"silu", OP_silu, reference_silu, 1.0, -INFINITY, INFINITY, 0, 1024},
-    {"softplus", OP_softplus, reference_softplus, 1.0, -INFINITY, INFINITY, 0},
-    {"gelu", OP_gelu, reference_gelu, 1.0, -INFINITY, INFINITY, 0, 64},
-    {"gelu_tanh", OP_gelu_tanh, reference_gelu_tanh, 1.0, -INFINITY, INFINITY, 0, 2048},
-    {"rsqrt", OP_rsqrt, reference_rsqrt, 1.0, -INFINITY, INFINITY, 0},
-    {"reciprocal", OP_reciprocal, reference_reciprocal, 1.0, -INFINITY, INFINITY, 0},
-    {"cbrt", OP_cbrt, cbrtl, 1.0, -INFINITY, INFINITY, 0},
+    {"exp", OP_exp, expl, exp, 1.0, -INFINITY, INFINITY, 0},
+    {"exp2", OP_exp2, reference_exp2, exp2, 1.0, -INFINITY, INFINITY, 0},
+    {"expm1", OP_expm1, expm1l, expm1, 1.0, -INFINITY, INFINITY, 0},
+    {"log", OP_log, logl, log, 1.0, -INFINITY, INFINITY, 0},
+    {"log2", OP_log2, log2l, log2, 1.0, -INFINITY, INFINITY, 0},
+    {"log10", OP_log10, log10l, log10, 1.0, -INFINITY, INFINITY, 0},
+    {"log1p", OP_log1p, log1pl, log1p, 1.0, -INFINITY, INFINITY, 0},
+    {"sin", OP_sin, sinl, sin, 1.0, -INFINITY, INFINITY, 0},
+    {"cos", OP_cos, cosl, cos, 1.0, -INFINITY, INFINITY, 0},
+    {"tan", OP_tan, tanl, tan, 2.0, -INFINITY, INFINITY, 0},
+    {"asin", OP_asin, asinl, asin, 2.0, -INFINITY, INFINITY, 0},
+    {"acos", OP_acos, acosl, acos, 2.0, -INFINITY, INFINITY, 0},
+    {"atan", OP_atan, atanl, atan, 2.0, -INFINITY, INFINITY, 0},
+    {"sinh", OP_sinh, sinhl, sinh, 2.0, -INFINITY, INFINITY, 0},
+    {"cosh", OP_cosh, coshl, cosh, 2.0, -INFINITY, INFINITY, 0},
+    {"tanh", OP_tanh, tanhl, tanh, 1.0, -INFINITY, INFINITY, 0},
+    {"asinh", OP_asinh, asinhl, asinh, 2.0, -INFINITY, INFINITY, 0},
+    {"acosh", OP_acosh, acoshl, acosh, 2.0, -INFINITY, INFINITY, 0},
+    {"atanh", OP_atanh, atanhl, atanh, 2.0, -INFINITY, INFINITY, 0},
+    {"erf", OP_erf, erfl, erf, 1.0, -INFINITY, INFINITY, 0},
+    {"erfinv", OP_erfinv, reference_erfinv, quick_erfinv, 4.0, -1, 1, 0},
+    {"lgamma", OP_lgamma, lgammal, lgamma, 4.0, 0, INFINITY, 1e-14, 64},
+    {"digamma", OP_digamma, reference_digamma, quick_digamma, 4.0, -30, INFINITY, 1e-13, 64},
+    {"sigmoid", OP_sigmoid, reference_sigmoid, quick_sigmoid, 1.0, -INFINITY, INFINITY, 0},
+    {"silu", OP_silu, reference_silu, quick_silu, 1.0, -INFINITY, INFINITY, 0, 1024},
+    {"softplus", OP_softplus, reference_softplus, quick_softplus, 1.0, -INFINITY, INFINITY, 0},
+    {"gelu", OP_gelu, reference_gelu, quick_gelu, 1.0, -INFINITY, INFINITY, 0, 64},
+    {"gelu_tanh", OP_gelu_tanh, reference_gelu_tanh, quick_gelu_tanh, 1.0, -INFINITY, INFINITY, 0, 2048},
+    {"rsqrt", OP_rsqrt, reference_rsqrt, quick_rsqrt, 1.0, -INFINITY, INFINITY, 0},
+    {"reciprocal", OP_reciprocal, reference_reciprocal, quick_reciprocal, 1.0, -INFINITY, INFINITY, 0},
+    {"cbrt", OP_cbrt, cbrtl, cbrt, 1.0, -INFINITY, INFINITY, 0},
 };
 
 enum { FUNCTIONS = sizeof function / sizeof *function, BLOCK = 8192 };
@@ -235,6 +287,28 @@ static const uint32_t edges[] = {0,          0x80000000, 1,          0x80000001,
                                  0xbf800000, 0x3f7fffff, 0x3f800001, 0x42b17218, 0x42b17217, 0xc2cff1b5,
                                  0xc2aeac50, 0x40490fdb, 0x3fc90fdb, 0x4b000000, 0x5d5e0b6b, 0x7f000000};
 
+/* ulps for f32, by the bits of an f64. */
+static double quick_ulps(double got, double want)
+{
+    uint64_t bits;
+    double scale;
+    memcpy(&bits, &want, sizeof bits);
+    const int exponent = (int)(bits >> 52 & 0x7ff) - 1023 - 23;
+    bits = (uint64_t)(1023 - (exponent < -149 ? -149 : exponent)) << 52;
+    memcpy(&scale, &bits, sizeof scale);
+    return fabs(got - want) * scale;
+}
+
+/* compare for f32 with the f64 reference; what looks wrong is looked at again with the other. */
+static void compare_quick(Worst *worst, const struct Function *f, double x, double got)
+{
+    const double want = f->quick(x);
+    if (isnan(want) && isnan(got))
+        return;
+    if (isnan(want) || fabs(want) > (double)0x1.fffffep127f || !(quick_ulps(got, want) <= worst->error))
+        compare(worst, f, x, got, 24, -149, (double)0x1.fffffep127f);
+}
+
 static Worst sweep_single(int index, uint64_t step)
 {
     static float in[BLOCK], out[BLOCK];
@@ -247,8 +321,10 @@ static Worst sweep_single(int index, uint64_t step)
             memcpy(&in[i], &bits, 4);
         }
         run(code.single[index], in, out);
-        for (int i = 0; i < BLOCK; i++)
+        for (int i = 0; i < BLOCK && step > 1; i++)
             compare(&worst, &function[index], (double)in[i], (double)out[i], 24, -149, (double)0x1.fffffep127f);
+        for (int i = 0; i < BLOCK && step == 1; i++)
+            compare_quick(&worst, &function[index], (double)in[i], (double)out[i]);
     }
     return worst;
 }

@@ -8,9 +8,9 @@ static const double exp_short[] = {0x1.0000000000000p-1, 0x1.555555675e3d0p-3,  
                                    0x1.1110c613ed8f1p-7, 0x1.6c168572ec67ep-10, 0x1.a151b9b9f9468p-13,
                                    0x1.a113532aeb65bp-16};
 
-/* the same for f32 arithmetic, on [-0.3467, 0.3467], absolute error 6.5e-8 */
-static const double exp_single_table[] = {0x1.0000000000000p-1, 0x1.5554dcc72f691p-3, 0x1.55551914b31dcp-5,
-                                          0x1.120ba1a05966cp-7, 0x1.6d113c8ed96b6p-10};
+/* the same for f32 arithmetic, on [-0.288, 0.4056], error 0.038 ULP of the result */
+static const double exp_single_table[] = {0x1.0000060000000p-1, 0x1.5554da0000000p-3, 0x1.5544400000000p-5,
+                                          0x1.11f0240000000p-7, 0x1.7fb6820000000p-10};
 
 /* the same for f64 results, on [-0.3467, 0.3467], absolute error 1.4e-18 */
 static const double exp_long[] = {0x1.0000000000000p-1,  0x1.5555555555557p-3,  0x1.5555555555556p-5,
