@@ -73,6 +73,7 @@ typedef struct Call {
     Buffer **value; /* of the results once they were computed, else NULL */
     uint64_t mark;
     uint32_t first_value; /* of the results, in the walk that set mark */
+    uint32_t pending;     /* tasks of the worker that will compute it */
     uint32_t input_count;
     ArrayNode *input[];
 } Call;
@@ -93,6 +94,7 @@ struct ArrayNode {
 ArrayNode *node_retain(ArrayNode *node);
 /* Also what becomes free with it, without recursion. NULL is fine. */
 void node_release(ArrayNode *node);
+void call_release(Call *call);
 bool node_is_placeholder(const ArrayNode *node);
 /* NULL when memory is out. */
 ArrayNode *node_concrete(const ArrayType *type, Buffer *buffer); /* takes the buffer */
@@ -101,9 +103,10 @@ ArrayNode *node_error(const char *text);
 
 /* ---------------------------------------------------------------- engine: what contexts share ---- */
 
-typedef struct CompiledModel CompiledModel;
+typedef struct ModelCache ModelCache; /* model_cache.h */
+typedef struct Worker Worker;         /* eval_async.c */
 
-enum { FRAGMENT_BUCKETS = 1024, MAX_FRAGMENTS = 4096, MAX_MODELS = 256 };
+enum { FRAGMENT_BUCKETS = 1024, MAX_FRAGMENTS = 4096 };
 
 struct Engine {
     atomic_uint refs;
@@ -111,11 +114,11 @@ struct Engine {
     Target target;
     atomic_ullong serial; /* of traces */
     uint64_t mark;        /* of walks */
-    uint64_t clock;       /* of uses of models */
     Fragment *fragment[FRAGMENT_BUCKETS];
     uint32_t fragment_count;
-    CompiledModel *model[MAX_MODELS];
-    uint32_t model_count;
+    ModelCache *models;
+    Worker *worker;
+    atomic_uint contexts;
     atomic_size_t active_bytes, peak_bytes;
     ArrayNode *no_memory;    /* the error that needs no memory */
     struct SizeTable *sizes; /* that traces don't know: see shapeless.h */
@@ -207,21 +210,44 @@ typedef struct Walk {
     size_t call_count, call_capacity;
     ArrayNode **leaf; /* what is given from outside */
     size_t leaf_count, leaf_capacity;
+    uint32_t *operand; /* words of the calls' inputs, one call after the other */
+    size_t operand_count, operand_capacity;
     uint32_t value_count;
-    const char *error; /* why it can't be */
+    bool waits, found_pending; /* it stops at what the worker is about to compute; and did so */
+    Fragment **fragment;       /* of the calls, once they are held */
+    const char *error;         /* why it can't be */
 } Walk;
 
 bool walk_from(Walk *walk, Engine *engine, uint64_t serial, ArrayNode *const *given, size_t given_count,
                ArrayNode *const *root, size_t root_count);
+/* Holds fragments and leaves, so that walk_build needs the mutex no more. false: memory is out. */
+bool walk_hold(Walk *walk);
+/* Without the mutex, if the walk was held: nodes are released. */
 void walk_release(Walk *walk);
 /* The node whose elements or call stand for it. */
 ArrayNode *walk_resolve(const Walk *walk, ArrayNode *node);
 /* The walk as a graph: one parameter a leaf, one result a root. */
 Graph *walk_graph(const Walk *walk, Module *module, const char *name, ArrayNode *const *root, size_t root_count);
 
-/* Computes them; NULL, or why not (malloc). */
+/* What stands for a node of the walk: its leaf doubled, or its value doubled plus one. */
+uint32_t walk_word(const Walk *walk, ArrayNode *node);
+/* The same with words as roots. */
+Graph *walk_build(const Walk *walk, Module *module, const char *name, const uint32_t *root, size_t root_count);
+
+/* Computes them; NULL, or why not (malloc). Waits for those that the worker is computing. */
 char *engine_evaluate(Engine *engine, ArrayNode *const *node, size_t count);
-void compiled_model_release(CompiledModel *model);
+
+/* ---- the worker: a thread, made when it is first needed ---- */
+/* Asks for them. false: memory is out, or there can't be a thread. */
+bool worker_ask(Engine *engine, ArrayNode *const *node, size_t count);
+/* Whether this thread waits for what is pending: there is a worker, and it is another thread. Under the mutex. */
+bool worker_waits(const Engine *engine);
+/* Waits until another task is done. Under the mutex. */
+void worker_wait(Engine *engine);
+/* Forgets the tasks that haven't begun and waits for the one that has. */
+void worker_drain(Engine *engine);
+/* Ends the thread. Nobody may ask any more. */
+void worker_destroy(Worker *worker);
 
 /* ---------------------------------------------------------------- closures ---- */
 

@@ -167,9 +167,8 @@ static ArrayNode *drop_call(Call *call, ArrayNode *chain)
     return chain;
 }
 
-void node_release(ArrayNode *node)
+static void release_chain(ArrayNode *chain)
 {
-    ArrayNode *chain = drop_reference(node, NULL);
     while (chain != NULL) {
         ArrayNode *dead = chain;
         chain = drop_call(dead->call, dead->value);
@@ -177,6 +176,16 @@ void node_release(ArrayNode *node)
         free(dead->error);
         free(dead);
     }
+}
+
+void node_release(ArrayNode *node)
+{
+    release_chain(drop_reference(node, NULL));
+}
+
+void call_release(Call *call)
+{
+    release_chain(drop_call(call, NULL));
 }
 
 /* ---- lists ---- */

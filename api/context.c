@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/model_cache.h"
 #include "api/shapeless.h"
 #include "ir/element.h"
 
@@ -25,10 +26,12 @@ Engine *engine_new(void)
     diag_init(&diag);
     const bool good = engine->no_memory != NULL && engine->sizes != NULL &&
                       target_find("native", &engine->target, &diag) == STATUS_OK &&
+                      model_cache_create(engine, &engine->models, &diag) == STATUS_OK &&
                       pthread_mutex_init(&engine->mutex, NULL) == 0;
     diag_release(&diag);
     if (good)
         return engine;
+    model_cache_destroy(engine->models);
     node_release(engine->no_memory);
     size_table_free(engine->sizes);
     free(engine);
@@ -45,14 +48,14 @@ void engine_release(Engine *engine)
 {
     if (atomic_fetch_sub(&engine->refs, 1) != 1)
         return;
+    worker_destroy(engine->worker);
     for (uint32_t i = 0; i < FRAGMENT_BUCKETS; i++)
         while (engine->fragment[i] != NULL) {
             Fragment *fragment = engine->fragment[i];
             engine->fragment[i] = fragment->next;
             fragment_release(fragment);
         }
-    for (uint32_t i = 0; i < engine->model_count; i++)
-        compiled_model_release(engine->model[i]);
+    model_cache_destroy(engine->models);
     node_release(engine->no_memory);
     size_table_free(engine->sizes);
     pthread_mutex_destroy(&engine->mutex);
@@ -64,9 +67,10 @@ void engine_release(Engine *engine)
 static adze_context *context_of(Engine *engine)
 {
     adze_context *context = engine == NULL ? NULL : calloc(1, sizeof *context);
-    if (context != NULL)
+    if (context != NULL) {
         context->engine = engine;
-    else if (engine != NULL)
+        atomic_fetch_add(&engine->contexts, 1);
+    } else if (engine != NULL)
         engine_release(engine);
     return context;
 }
@@ -90,6 +94,9 @@ void adze_context_free(adze_context *context)
 {
     if (context == NULL)
         return;
+    /* Without a context nobody reads what is still to be computed. */
+    if (atomic_fetch_sub(&context->engine->contexts, 1) == 1)
+        worker_drain(context->engine);
     node_list_release(&context->owned);
     strbuf_release(&context->message);
     strbuf_release(&context->trail);
@@ -293,9 +300,14 @@ adze_status adze_eval(adze_context *context, const adze_array *array, size_t cou
 
 adze_status adze_async_eval(adze_context *context, const adze_array *array, size_t count)
 {
-    (void)context;
-    (void)array;
-    (void)count;
+    ArrayNode **node = calloc(count + 1, sizeof *node);
+    if (node == NULL)
+        return context_fail(context, ADZE_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        node[i] = node_of(array[i]);
+    /* Where there can't be a thread, the one that reads computes. Errors come out where an array is read. */
+    (void)worker_ask(context->engine, node, count);
+    free(node);
     return ADZE_DONE;
 }
 

@@ -1,49 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Evaluation: everything that isn't computed yet becomes one graph, is compiled and run. Compiled models are kept by
- * the hash of what they compute (fragments, how they are wired, types of what is given), a bounded number of them. The
- * mutex is held while the graph is collected and compiled, not while it runs. */
+ * the hash of what they compute: fragments, how they are wired, types of what is given. The engine's mutex is held
+ * while the graph is collected and while results are published; compiling and running happen outside of it. */
+#define _GNU_SOURCE
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api.h"
-#include "codegen/codegen.h"
+#include "api/model_cache.h"
 #include "ir/base/hash.h"
-
-struct CompiledModel {
-    atomic_uint refs;
-    uint64_t hash[2], used;
-    Diag diag;
-    Module *module;
-    Program *program;
-    JitModel *jit;
-    const AdzeModel *model;
-};
-
-void compiled_model_release(CompiledModel *compiled)
-{
-    if (compiled == NULL || atomic_fetch_sub(&compiled->refs, 1) != 1)
-        return;
-    if (compiled->jit != NULL)
-        jit_destroy(compiled->jit);
-    if (compiled->program != NULL)
-        program_destroy(compiled->program);
-    if (compiled->module != NULL)
-        module_destroy(compiled->module);
-    diag_release(&compiled->diag);
-    free(compiled);
-}
-
-/* ---- what is to be computed ---- */
 
 /* The calls whose results are wanted: all results of each, so that siblings are there when they are asked for. */
 typedef struct Job {
     Walk walk;
     Call **call;
     size_t call_count;
-    ArrayNode **result; /* of those calls, one after the other */
-    size_t result_count;
-    CompiledModel *compiled;
+    uint32_t *root; /* words of their results, one call after the other */
+    size_t root_count;
+    uint64_t hash[2];
+    CachedModel *compiled;
     Buffer **input, **output;
+    Call **dead; /* what nodes that are computed were made of: let go outside of the mutex */
+    size_t dead_count;
     char *error;
 } Job;
 
@@ -52,12 +30,7 @@ static char *copy_message(const char *text)
     return strdup(text == NULL ? "out of memory" : text);
 }
 
-static uint64_t word_of_input(const Walk *walk, ArrayNode *node)
-{
-    node = walk_resolve(walk, node);
-    return node->mark == walk->mark ? (uint64_t)node->slot << 1
-                                    : (uint64_t)(node->call->first_value + node->result) << 1 | 1;
-}
+/* ---- what is to be computed ---- */
 
 static void hash_both(uint64_t hash[2], uint64_t word)
 {
@@ -65,125 +38,54 @@ static void hash_both(uint64_t hash[2], uint64_t word)
     hash[1] = hash_word(hash[1], word * 0x9E3779B97F4A7C15u + 0x6A09E667F3BCC909u);
 }
 
-static void hash_job(const Job *job, uint64_t hash[2])
+static void hash_type(uint64_t hash[2], const ArrayType *type)
+{
+    hash_both(hash, (uint64_t)type->element << 32 | type->rank);
+    for (uint32_t i = 0; i < type->rank; i++)
+        hash_both(hash, (uint64_t)type->dim[i]);
+}
+
+static void hash_job(Job *job)
 {
     const Walk *walk = &job->walk;
-    hash[0] = 1;
-    hash[1] = 2;
-    for (size_t i = 0; i < walk->leaf_count; i++) {
-        const ArrayType *type = &walk->leaf[i]->type;
-        hash_both(hash, (uint64_t)type->element << 32 | type->rank);
-        for (uint32_t k = 0; k < type->rank; k++)
-            hash_both(hash, (uint64_t)type->dim[k]);
-    }
+    size_t operand = 0;
+    job->hash[0] = walk->leaf_count;
+    job->hash[1] = walk->call_count;
+    for (size_t i = 0; i < walk->leaf_count; i++)
+        hash_type(job->hash, &walk->leaf[i]->type);
     for (size_t i = 0; i < walk->call_count; i++) {
         const Call *call = walk->call[i];
-        hash_both(hash, call->fragment->hash[0]);
-        hash_both(hash, call->fragment->hash[1]);
+        hash_both(job->hash, call->fragment->hash[0]);
+        hash_both(job->hash, call->fragment->hash[1]);
         for (uint32_t k = 0; k < call->input_count; k++)
-            hash_both(hash, word_of_input(walk, call->input[k]));
+            hash_both(job->hash, walk->operand[operand++]);
     }
-    for (size_t i = 0; i < job->call_count; i++)
-        hash_both(hash, job->call[i]->first_value);
+    for (size_t i = 0; i < job->root_count; i++)
+        hash_both(job->hash, job->root[i]);
 }
 
-/* ---- compiling ---- */
-
-static Graph *job_graph(const Job *job, Module *module)
-{
-    /* Results stand in as nodes of their own on the stack of this call: only call and result are read. */
-    ArrayNode *node = calloc(job->result_count + 1, sizeof *node);
-    ArrayNode **root = calloc(job->result_count + 1, sizeof *root);
-    size_t at = 0;
-    for (size_t i = 0; node != NULL && root != NULL && i < job->call_count; i++)
-        for (uint32_t k = 0; k < job->call[i]->fragment->result_count; k++, at++) {
-            node[at] = (ArrayNode){.call = job->call[i], .result = k};
-            root[at] = &node[at];
-        }
-    Graph *graph = node == NULL || root == NULL ? NULL : walk_graph(&job->walk, module, "main", root, at);
-    free(node);
-    free(root);
-    return graph;
-}
-
-static Status compile_module(const Engine *engine, CompiledModel *compiled)
-{
-    const PassOptions pass = engine_pass_options(engine);
-    const CodegenOptions options = {.target = engine->target, .name = "eval", .weights = WEIGHTS_EMBED, .jobs = 1};
-    TRY(pipeline_run(&pass, default_pipeline, compiled->module, &compiled->diag));
-    TRY(codegen_build(compiled->module->graph[0], &options, &compiled->program, &compiled->diag));
-    return codegen_jit(compiled->program, &compiled->jit, &compiled->model, &compiled->diag);
-}
-
-static CompiledModel *compile_job(Job *job, const uint64_t hash[2])
-{
-    CompiledModel *compiled = calloc(1, sizeof *compiled);
-    if (compiled == NULL)
-        return NULL;
-    atomic_init(&compiled->refs, 1);
-    memcpy(compiled->hash, hash, sizeof compiled->hash);
-    diag_init(&compiled->diag);
-    compiled->module = module_create(&compiled->diag);
-    if (compiled->module != NULL && job_graph(job, compiled->module) != NULL &&
-        compile_module(job->walk.engine, compiled) == STATUS_OK)
-        return compiled;
-    const DiagMessage *message = compiled->diag.first;
-    StrBuf text = {0};
-    strbuf_printf(&text, "[eval] %s%s%s", message == NULL ? "" : message->where,
-                  message == NULL || message->where[0] == 0 ? "" : ": ",
-                  message == NULL ? "out of memory" : message->what);
-    job->error = text.text;
-    compiled_model_release(compiled);
-    return NULL;
-}
-
-static void keep_model(Engine *engine, CompiledModel *compiled)
-{
-    uint32_t place = engine->model_count;
-    if (place == MAX_MODELS) {
-        place = 0;
-        for (uint32_t i = 1; i < MAX_MODELS; i++)
-            if (engine->model[i]->used < engine->model[place]->used)
-                place = i;
-        compiled_model_release(engine->model[place]);
-    } else
-        engine->model_count++;
-    engine->model[place] = compiled;
-    atomic_fetch_add(&compiled->refs, 1);
-}
-
-static CompiledModel *find_model(Engine *engine, const uint64_t hash[2])
-{
-    for (uint32_t i = 0; i < engine->model_count; i++)
-        if (engine->model[i]->hash[0] == hash[0] && engine->model[i]->hash[1] == hash[1]) {
-            atomic_fetch_add(&engine->model[i]->refs, 1);
-            return engine->model[i];
-        }
-    return NULL;
-}
-
-static bool job_compile(Job *job)
-{
-    uint64_t hash[2];
-    Engine *engine = job->walk.engine;
-    hash_job(job, hash);
-    job->compiled = find_model(engine, hash);
-    if (job->compiled == NULL) {
-        job->compiled = compile_job(job, hash);
-        if (job->compiled == NULL)
-            return false;
-        keep_model(engine, job->compiled);
-    }
-    job->compiled->used = ++engine->clock;
-    return true;
-}
-
-/* ---- collecting ---- */
+/* ---- collecting, under the mutex ---- */
 
 static bool is_done(const Walk *walk, ArrayNode *node)
 {
-    node = walk_resolve(walk, node);
-    return atomic_load(&node->buffer) != NULL;
+    return atomic_load(&walk_resolve(walk, node)->buffer) != NULL;
+}
+
+static bool note_call(Job *job, Call *call)
+{
+    for (size_t i = 0; i < job->call_count; i++)
+        if (job->call[i] == call)
+            return true;
+    const uint32_t count = call->fragment->result_count;
+    uint32_t *grown = realloc(job->root, (job->root_count + count + 1) * sizeof *grown);
+    if (grown == NULL)
+        return false;
+    job->root = grown;
+    for (uint32_t i = 0; i < count; i++)
+        job->root[job->root_count++] = (call->first_value + i) << 1 | 1;
+    job->call[job->call_count++] = call;
+    atomic_fetch_add(&call->refs, 1);
+    return true;
 }
 
 /* Notes the calls of the roots, each once, and holds what the run will read. */
@@ -194,43 +96,117 @@ static bool job_collect(Job *job, ArrayNode *const *root, size_t count)
     job->input = calloc(walk->leaf_count + 1, sizeof *job->input);
     if (job->call == NULL || job->input == NULL)
         return false;
-    for (size_t i = 0; i < count; i++) {
-        ArrayNode *node = walk_resolve(walk, root[i]);
-        if (atomic_load(&node->buffer) != NULL)
-            continue;
-        bool known = false;
-        for (size_t k = 0; k < job->call_count && !known; k++)
-            known = job->call[k] == node->call;
-        if (known)
-            continue;
-        job->call[job->call_count++] = node->call;
-        job->result_count += node->call->fragment->result_count;
-        atomic_fetch_add(&node->call->refs, 1);
-    }
     for (size_t i = 0; i < walk->leaf_count; i++)
         job->input[i] = buffer_retain(atomic_load(&walk->leaf[i]->buffer));
+    for (size_t i = 0; i < count; i++) {
+        ArrayNode *node = walk_resolve(walk, root[i]);
+        if (atomic_load(&node->buffer) == NULL && !note_call(job, node->call))
+            return false;
+    }
     return true;
 }
 
-/* Results whose call was computed for a sibling take their part. */
-static void take_computed(const Walk *walk, ArrayNode *const *root, size_t count, ArrayNode **dead)
+/* Results whose call was computed take their part, and let go of the call unless a trace still needs to know how they
+ * were made. */
+static void take_computed(Job *job, ArrayNode *const *root, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        ArrayNode *node = walk_resolve(walk, root[i]);
-        dead[i] = NULL;
-        if (atomic_load(&node->buffer) != NULL || node->call == NULL || node->call->value == NULL)
+        ArrayNode *node = walk_resolve(&job->walk, root[i]);
+        if (node->call == NULL || node->call->value == NULL)
             continue;
-        atomic_store(&node->buffer, buffer_retain(node->call->value[node->result]));
+        if (atomic_load(&node->buffer) == NULL)
+            atomic_store(&node->buffer, buffer_retain(node->call->value[node->result]));
         if (node->serial != 0)
-            continue; /* a trace still needs to know how it was made */
-        /* What the node was made of is let go outside the mutex, by a node of its own. */
-        dead[i] = calloc(1, sizeof *dead[i]);
-        if (dead[i] == NULL)
             continue;
-        atomic_init(&dead[i]->refs, 1);
-        dead[i]->call = node->call;
+        job->dead[job->dead_count++] = node->call;
         node->call = NULL;
     }
+}
+
+static void let_go(Job *job)
+{
+    while (job->dead_count > 0)
+        call_release(job->dead[--job->dead_count]);
+}
+
+/* Walks, waiting as long as the worker computes something of it. */
+static bool walk_when_ready(Job *job, Engine *engine, ArrayNode *const *node, size_t count, bool *done)
+{
+    for (;;) {
+        take_computed(job, node, count);
+        *done = true;
+        for (size_t i = 0; i < count && *done; i++)
+            *done = is_done(&job->walk, node[i]);
+        if (*done)
+            return true;
+        const bool good = walk_from(&job->walk, engine, 0, NULL, 0, node, count);
+        if (!good || !job->walk.found_pending)
+            return good;
+        walk_release(&job->walk);
+        job->walk = (Walk){.engine = engine};
+        worker_wait(engine);
+    }
+}
+
+static bool prepare(Job *job, Engine *engine, ArrayNode *const *node, size_t count, bool *done)
+{
+    if (!walk_when_ready(job, engine, node, count, done)) {
+        job->error = copy_message(job->walk.error);
+        return false;
+    }
+    if (*done)
+        return true;
+    if (!job_collect(job, node, count))
+        return false;
+    hash_job(job);
+    job->compiled = model_cache_peek(engine->models, job->hash);
+    return job->compiled != NULL || walk_hold(&job->walk);
+}
+
+/* ---- compiling ---- */
+
+static char *describe(const Diag *diag)
+{
+    const DiagMessage *message = diag->first;
+    StrBuf text = {0};
+    strbuf_printf(&text, "[eval] %s%s%s", message == NULL ? "" : message->where,
+                  message == NULL || message->where[0] == 0 ? "" : ": ",
+                  message == NULL ? "out of memory" : message->what);
+    return text.text;
+}
+
+static bool compile_in(Job *job, Module *module, Diag *diag)
+{
+    return walk_build(&job->walk, module, "main", job->root, job->root_count) != NULL &&
+           model_compile(job->walk.engine, module, job->compiled, diag) == STATUS_OK;
+}
+
+static bool compile(Job *job)
+{
+    Diag diag;
+    diag_init(&diag);
+    Module *module = module_create(&diag);
+    const bool good = module != NULL && compile_in(job, module, &diag);
+    if (!good)
+        job->error = describe(&diag);
+    if (module != NULL)
+        module_destroy(module);
+    diag_release(&diag);
+    return good;
+}
+
+static bool job_compile(Job *job)
+{
+    bool is_new;
+    ModelCache *models = job->walk.engine->models;
+    if (job->compiled != NULL)
+        return true;
+    job->compiled = model_cache_find(models, job->hash, &is_new);
+    if (job->compiled == NULL || !is_new)
+        return job->compiled != NULL;
+    const bool good = compile(job);
+    model_cache_done(models, job->compiled, good);
+    return good;
 }
 
 /* ---- running ---- */
@@ -238,10 +214,10 @@ static void take_computed(const Walk *walk, ArrayNode *const *root, size_t count
 static bool job_allocate(Job *job)
 {
     const AdzeModel *model = job->compiled->model;
-    job->output = calloc(job->result_count + 1, sizeof *job->output);
-    if (job->output == NULL || model->output_count != job->result_count || model->input_count != job->walk.leaf_count)
+    job->output = calloc(job->root_count + 1, sizeof *job->output);
+    if (job->output == NULL || model->output_count != job->root_count || model->input_count != job->walk.leaf_count)
         return false;
-    for (size_t i = 0; i < job->result_count; i++) {
+    for (size_t i = 0; i < job->root_count; i++) {
         const int64_t bytes = adze_output_bytes(model, (uint32_t)i, NULL);
         job->output[i] = bytes < 0 ? NULL : buffer_new(job->walk.engine, (size_t)bytes);
         if (job->output[i] == NULL)
@@ -250,34 +226,61 @@ static bool job_allocate(Job *job)
     return true;
 }
 
+/* CPUs this process may use. */
+static int32_t thread_count(void)
+{
+    enum { MOST = 64 };
+    cpu_set_t set;
+    const int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count > MOST ? MOST : count;
+}
+
+/* Threads are only worth waking, and asking for, when there is something to share out. */
+static int32_t threads_for(const Job *job, int64_t workspace)
+{
+    enum { WORTH_SHARING = 1 << 17 };
+    size_t bytes = (size_t)workspace;
+    for (size_t i = 0; i < job->walk.leaf_count; i++)
+        bytes += job->input[i]->bytes;
+    for (size_t i = 0; i < job->root_count; i++)
+        bytes += job->output[i]->bytes;
+    return bytes < WORTH_SHARING ? 1 : thread_count();
+}
+
+static bool run_with(Job *job, const void **input, void **output, const Buffer *workspace)
+{
+    char message[512] = "";
+    const AdzeModel *model = job->compiled->model;
+    AdzeOptions options = {.message = message, .message_bytes = sizeof message};
+    options.threads = threads_for(job, (int64_t)workspace->bytes);
+    for (size_t i = 0; i < job->walk.leaf_count; i++)
+        input[i] = job->input[i]->data;
+    for (size_t i = 0; i < job->root_count; i++)
+        output[i] = job->output[i]->data;
+    const bool good =
+        (options.threads <= 1 || adze_prepare(model, &options) == ADZE_OK) &&
+        adze_run(model, input, output, NULL, workspace->data, (int64_t)workspace->bytes, &options) == ADZE_OK;
+    if (!good)
+        job->error = copy_message(message);
+    return good;
+}
+
 static bool job_run(Job *job)
 {
-    const AdzeModel *model = job->compiled->model;
-    const size_t inputs = job->walk.leaf_count;
-    char message[512] = "";
     if (!job_allocate(job))
         return false;
-    const void **input = calloc(inputs + 1, sizeof *input);
-    void **output = calloc(job->result_count + 1, sizeof *output);
-    const int64_t bytes = adze_workspace_bytes(model, NULL);
+    const void **input = calloc(job->walk.leaf_count + 1, sizeof *input);
+    void **output = calloc(job->root_count + 1, sizeof *output);
+    const int64_t bytes = adze_workspace_bytes(job->compiled->model, NULL);
     Buffer *workspace = bytes < 0 ? NULL : buffer_new(job->walk.engine, (size_t)bytes);
-    bool good = input != NULL && output != NULL && workspace != NULL;
-    if (good) {
-        for (size_t i = 0; i < inputs; i++)
-            input[i] = job->input[i]->data;
-        for (size_t i = 0; i < job->result_count; i++)
-            output[i] = job->output[i]->data;
-        const AdzeOptions options = {.message = message, .message_bytes = sizeof message};
-        good = adze_run(model, input, output, NULL, workspace->data, bytes, &options) == ADZE_OK;
-        if (!good)
-            job->error = copy_message(message);
-    }
+    const bool good = input != NULL && output != NULL && workspace != NULL && run_with(job, input, output, workspace);
     free(input);
     free(output);
     buffer_release(workspace);
     return good;
 }
 
+/* Under the mutex. */
 static void job_publish(Job *job)
 {
     size_t at = 0;
@@ -299,63 +302,41 @@ static void job_release(Job *job)
 {
     for (size_t i = 0; job->input != NULL && i < job->walk.leaf_count; i++)
         buffer_release(job->input[i]);
-    for (size_t i = 0; job->output != NULL && i < job->result_count; i++)
+    for (size_t i = 0; job->output != NULL && i < job->root_count; i++)
         buffer_release(job->output[i]);
-    for (size_t i = 0; i < job->call_count; i++) {
-        ArrayNode *holder = calloc(1, sizeof *holder);
-        if (holder == NULL)
-            continue;
-        atomic_init(&holder->refs, 1);
-        holder->call = job->call[i];
-        node_release(holder);
-    }
+    for (size_t i = 0; i < job->call_count; i++)
+        call_release(job->call[i]);
     free(job->input);
     free(job->output);
     free(job->call);
-    compiled_model_release(job->compiled);
+    free(job->root);
+    free(job->dead);
+    cached_model_release(job->compiled);
     walk_release(&job->walk);
-}
-
-static bool prepare(Job *job, Engine *engine, ArrayNode *const *node, size_t count, bool *done)
-{
-    *done = true;
-    for (size_t i = 0; i < count && *done; i++)
-        *done = is_done(&job->walk, node[i]);
-    if (*done)
-        return true;
-    if (!walk_from(&job->walk, engine, 0, NULL, 0, node, count)) {
-        job->error = copy_message(job->walk.error);
-        return false;
-    }
-    return job_collect(job, node, count) && job_compile(job);
 }
 
 char *engine_evaluate(Engine *engine, ArrayNode *const *node, size_t count)
 {
     Job job = {.walk = {.engine = engine}};
-    bool done = true;
-    ArrayNode **dead = calloc(count + 1, sizeof *dead);
-    if (dead == NULL)
+    bool done = false;
+    job.dead = calloc(count + 1, sizeof *job.dead);
+    if (job.dead == NULL)
         return copy_message(NULL);
     pthread_mutex_lock(&engine->mutex);
-    take_computed(&job.walk, node, count, dead);
     bool good = prepare(&job, engine, node, count, &done);
     pthread_mutex_unlock(&engine->mutex);
-    for (size_t i = 0; i < count; i++)
-        node_release(dead[i]);
+    let_go(&job);
     if (good && !done) {
-        good = job_run(&job);
+        good = job_compile(&job) && job_run(&job);
         pthread_mutex_lock(&engine->mutex);
         if (good) {
             job_publish(&job);
-            take_computed(&job.walk, node, count, dead);
+            take_computed(&job, node, count);
         }
         pthread_mutex_unlock(&engine->mutex);
-        for (size_t i = 0; good && i < count; i++)
-            node_release(dead[i]);
+        let_go(&job);
     }
     char *error = good ? NULL : job.error != NULL ? job.error : copy_message(NULL);
     job_release(&job);
-    free(dead);
     return error;
 }

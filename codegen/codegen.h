@@ -70,9 +70,16 @@ typedef enum {
 /* Writes one output. Files appear whole, by rename, or not at all. */
 Status codegen_write(const Program *program, OutputKind kind, const char *path, Diag *diag);
 
+typedef struct KernelCache KernelCache; /* codegen/kernel_cache.h */
 typedef struct JitModel JitModel;
 /* Compiles into this process. The model lives until jit_destroy, and needs the program until then. */
 Status codegen_jit(const Program *program, JitModel **jit, const AdzeModel **model, Diag *diag);
+/* The same with kernels shared by all models of the cache, and an entry that is run step by step: new graphs of known
+ * kernels compile nothing. The program isn't needed afterwards. */
+Status codegen_jit_shared(KernelCache *cache, const Program *program, JitModel **jit, const AdzeModel **model,
+                          Diag *diag);
+/* Bytes the model takes besides its kernels; 0 without a cache. */
+size_t jit_bytes(const JitModel *jit);
 void jit_destroy(JitModel *jit);
 
 #endif

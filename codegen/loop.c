@@ -298,6 +298,36 @@ uint32_t loop_module_add(LoopModule *module, LoopFunction *function, const char 
     return module->function_count - 1;
 }
 
+static bool copy_masks(LoopFunction *function)
+{
+    for (uint32_t i = 1; i < function->instr_count; i++) {
+        LoopInstr *instr = &function->instr[i];
+        if (instr->op == LOOP_shuffle &&
+            (instr->mask = arena_copy(function->arena, instr->mask, instr->type.lanes)) == NULL)
+            return false;
+    }
+    return true;
+}
+
+bool loop_function_stands_alone(const LoopFunction *function)
+{
+    for (uint32_t i = 1; i < function->instr_count; i++)
+        if (function->instr[i].op == LOOP_data || function->instr[i].op == LOOP_launch)
+            return false;
+    return true;
+}
+
+uint32_t loop_module_copy(LoopModule *module, const LoopFunction *function)
+{
+    LoopFunction *copy = arena_copy(&module->arena, function, sizeof *function);
+    if (copy == NULL || !loop_function_stands_alone(function))
+        return UINT32_MAX;
+    copy->arena = &module->arena;
+    copy->instr = arena_copy(&module->arena, function->instr, function->instr_count * sizeof *copy->instr);
+    copy->instr_capacity = copy->instr_count;
+    return copy->instr == NULL || !copy_masks(copy) ? UINT32_MAX : loop_module_add(module, copy, function->name);
+}
+
 static bool copy_parts(LoopModule *module, LoopData *item)
 {
     LoopDataPart *part = ARENA_NEW(&module->arena, LoopDataPart, item->part_count);

@@ -134,6 +134,11 @@ LoopFunction *loop_function_create(LoopModule *module, uint32_t buffer_count, ui
  * forgotten). Gives its index. UINT32_MAX when memory is out or the function has an error. A function can only launch
  * ones added before. */
 uint32_t loop_module_add(LoopModule *module, LoopFunction *function, const char *stem);
+/* Whether the function refers to nothing else of its module. */
+bool loop_function_stands_alone(const LoopFunction *function);
+/* Adds a copy of a function of another module, or finds an equal one; UINT32_MAX as above, and when the function
+ * doesn't stand alone. */
+uint32_t loop_module_copy(LoopModule *module, const LoopFunction *function);
 /* Adds a data item (parts and strings are copied, the bytes they point to are not); gives its index. bytes follows from
  * the parts (an address has 8) unless there is a path; no name: one is made. UINT32_MAX: out of memory, or the name is
  * taken. */

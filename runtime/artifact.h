@@ -61,6 +61,7 @@ typedef struct AdzeArtifact {
     int64_t arena_bytes, arena_bound; /* of models without symbols: the arena, and the most bytes alive in one step */
     uint64_t weights_hash;
     uint32_t buffer_count, check_count;
+    const void *steps; /* what the entry runs where it isn't code itself (codegen/entry_run.h); else NULL */
 } AdzeArtifact;
 
 enum { ADZE_WEIGHTS_VERSION = 1 };

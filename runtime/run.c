@@ -102,7 +102,7 @@ ADZE_RUNTIME AdzeStatus adze_runtime_run(const AdzeModel *model, const void *con
                                          const int64_t *symbol, void *memory, int64_t bytes, const AdzeOptions *options)
 {
     const AdzeMessage message = message_of(options);
-    const AdzeContext context = {threads_of(options), options ? options->pool : NULL};
+    const AdzeContext context = {threads_of(options), options ? options->pool : NULL, model->artifact};
     void *stack_frame[ADZE_FRAME_STACK];
     AdzeWorkspace workspace = {0};
     const void *weights = NULL;

@@ -18,6 +18,7 @@
 struct AdzeContext {
     int32_t threads; /* at most, the calling one included; 1: no parallel work */
     const AdzePool *pool;
+    const AdzeArtifact *artifact; /* whose call it is */
 };
 
 /* ---- status.c ---- */

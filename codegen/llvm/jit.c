@@ -208,7 +208,7 @@ static Status fill(LlvmJitModule *module, const LoopModule *loops, Diag *diag)
         return diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
     module->tracker = LLVMOrcJITDylibCreateResourceTracker(LLVMOrcLLJITGetMainJITDylib(module->jit->session));
     TRY(copy_names(module, loops, diag));
-    TRY(jit_data_place(&module->data, loops, &module->arena, diag));
+    TRY(jit_data_place(&module->data, loops, false, &module->arena, diag));
     TRY(compile(module, loops, diag));
     TRY(look_up(module, loops, diag));
     const JitResolver resolver = {resolve, module};
@@ -236,6 +236,13 @@ Status llvm_jit_add(LlvmJit *jit, const LoopModule *loops, const JitSymbol *symb
     return status;
 }
 
+/* A session keeps all names it ever saw until it is told. */
+static void forget_names(LlvmJit *jit)
+{
+    LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(jit->session);
+    LLVMOrcSymbolStringPoolClearDeadEntries(LLVMOrcExecutionSessionGetSymbolStringPool(session));
+}
+
 void llvm_jit_remove(LlvmJitModule *module)
 {
     if (!module)
@@ -243,6 +250,7 @@ void llvm_jit_remove(LlvmJitModule *module)
     if (module->tracker) {
         LLVMConsumeError(LLVMOrcResourceTrackerRemove(module->tracker));
         LLVMOrcReleaseResourceTracker(module->tracker);
+        forget_names(module->jit);
     }
     jit_data_release(&module->data);
     arena_release(&module->arena);

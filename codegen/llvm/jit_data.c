@@ -73,23 +73,23 @@ static Status assemble(JitItem *item, const LoopData *data, Diag *diag)
     return STATUS_OK;
 }
 
-static Status place(JitItem *item, const LoopData *data, Diag *diag)
+static Status place(JitItem *item, const LoopData *data, bool copy, Diag *diag)
 {
     if (data->path)
         return map_file(item, data->path, diag);
-    if (!is_usable_in_place(data))
+    if (copy || !is_usable_in_place(data))
         return assemble(item, data, diag);
     *item = (JitItem){.address = (void *)(uintptr_t)data->part[0].data, .bytes = data->part[0].bytes};
     return STATUS_OK;
 }
 
-Status jit_data_place(JitData *data, const LoopModule *module, Arena *arena, Diag *diag)
+Status jit_data_place(JitData *data, const LoopModule *module, bool copy, Arena *arena, Diag *diag)
 {
     *data = (JitData){.item = ARENA_NEW(arena, JitItem, module->data_count)};
     if (!data->item)
         return diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
     for (; data->count < module->data_count; data->count++)
-        TRY(place(&data->item[data->count], &module->data[data->count], diag));
+        TRY(place(&data->item[data->count], &module->data[data->count], copy, diag));
     return STATUS_OK;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A loop module's data items in this process's memory; private to the JIT. */
+ * A loop module's data items in this process's memory. */
 #ifndef ADZE_CODEGEN_LLVM_JIT_DATA_H
 #define ADZE_CODEGEN_LLVM_JIT_DATA_H
 
@@ -22,8 +22,9 @@ typedef struct JitResolver {
     void *context;
 } JitResolver;
 
-/* Places all items, addresses in them still zero. Release also after a failure. */
-Status jit_data_place(JitData *data, const LoopModule *module, Arena *arena, Diag *diag);
+/* Places all items, addresses in them still zero. copy: also what could be used in place. Release also after a
+ * failure. */
+Status jit_data_place(JitData *data, const LoopModule *module, bool copy, Arena *arena, Diag *diag);
 
 /* Fills in the addresses. */
 Status jit_data_relocate(JitData *data, const LoopModule *module, const JitResolver *resolver, Diag *diag);

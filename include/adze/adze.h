@@ -92,7 +92,8 @@ ADZE_API const char *adze_error_of(adze_array array);
 
 /* Computes several together: what they share once. */
 ADZE_API adze_status adze_eval(adze_context *context, const adze_array *array, size_t count);
-/* Asks for them without waiting for elements: in this version the work is done by the thread that reads them. */
+/* Asks for them and returns before they are computed: a thread of the family's own does it, one task after the other.
+ * Reading one of the arrays waits for it; what goes wrong comes out there, with its message. */
 ADZE_API adze_status adze_async_eval(adze_context *context, const adze_array *array, size_t count);
 /* The elements, row-major, computed if need be; valid as long as the array. NULL on failure. */
 ADZE_API const void *adze_data(adze_context *context, adze_array array);
