@@ -16,7 +16,7 @@ static ArrayNode *apply_function(adze_context *context, FunctionId function, Arr
 
 static bool is_differentiable(const ArrayNode *node)
 {
-    return element_is_floating(node->type.element);
+    return element_is_differentiable(node->type.element);
 }
 
 /* A given cotangent or tangent, as the type that is due. */
@@ -57,7 +57,7 @@ static adze_status check_scalar(adze_context *context, const Trace *trace)
     if (trace->result_count == 0)
         return context_fail(context, ADZE_INVALID, "[grad] the function gives no result to differentiate");
     const ArrayType type = result_type(context, trace, 0);
-    if (type.rank == 0 && element_is_floating(type.element))
+    if (type.rank == 0 && element_is_differentiable(type.element))
         return ADZE_DONE;
     StrBuf text = {0};
     array_type_print_sizes(context->engine, &type, &text);
@@ -130,7 +130,7 @@ static adze_status match_cotangents(adze_context *context, const Trace *trace, A
         char message[128];
         const ArrayType due = result_type(context, trace, i);
         snprintf(message, sizeof message, "[vjp] Output shape does not match cotangent shape: output %u is ", i);
-        if (element_is_floating(due.element))
+        if (element_is_differentiable(due.element))
             status = add_matching(context, message, &due, cotangent[i], list);
     }
     return status;

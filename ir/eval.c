@@ -300,7 +300,7 @@ static Status run_node(EvalContext *c)
     c->scratch = &scratch;
     Status status = prepare_results(c);
     if (status == STATUS_OK)
-        status = rule_of[c->node->op](c);
+        status = has_parts(c) ? eval_by_parts(c, rule_of[c->node->op]) : rule_of[c->node->op](c);
     if (status == STATUS_OK && makes_own_data(c->node->op))
         status = check_results(c);
     arena_release(&scratch);

@@ -70,6 +70,10 @@ Status eval_bind(const EvalContext *c, uint32_t symbol, int64_t value);
 
 /* The pointwise rules for complex elements (eval_complex.c). */
 Status eval_complex(EvalContext *c);
+/* Whether the node is an op on complex elements that is linear, or bilinear, in its parts; and that op, by running
+ * `rule` on the parts, as f64. */
+bool has_parts(const EvalContext *c);
+Status eval_by_parts(EvalContext *c, EvalRule *rule);
 
 /* ---- elements (eval_elements.c) ---- */
 

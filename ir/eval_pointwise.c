@@ -120,6 +120,11 @@ Status eval_cast(EvalContext *c)
     return STATUS_OK;
 }
 
+Status eval_view(EvalContext *c)
+{
+    return eval_bitcast(c);
+}
+
 Status eval_bitcast(EvalContext *c)
 {
     if (host_array_bytes(&c->operand[0]) != host_array_bytes(c->result))

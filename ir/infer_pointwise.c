@@ -141,6 +141,37 @@ Status infer_bitcast(Inference *c)
     return pointwise(c, to);
 }
 
+/* Whole elements of one type, or several of a smaller one in a last axis. */
+Status infer_view(Inference *c)
+{
+    const Type type = operand_type(c, 0);
+    const ElementType to = spec_element(c, ATTR_element);
+    const uint32_t had = element_info[type.element].bytes, has = element_info[to].bytes;
+    Dim dim[MAX_RANK + 1];
+    if (is_padded(type.element) || is_padded(to))
+        return infer_fail(c, "can't see %s as %s", element_info[type.element].name, element_info[to].name);
+    for (uint32_t i = 0; i < type.rank; i++)
+        dim[i] = type.dim[i];
+    if (has == had)
+        return result_like(c, to, type);
+    if (has > had && (type.rank == 0 || !dim_is(type.dim[type.rank - 1], has / had)))
+        return infer_fail(c, "operand 0 is %s, should have a last axis of %u", type_text(c, type), has / had);
+    dim[type.rank] = dim_constant(has < had ? had / has : 0);
+    return result_set(c, to, dim, has < had ? type.rank + 1 : type.rank - 1);
+}
+
+/* ---- complex numbers ---- */
+
+Status infer_part(Inference *c)
+{
+    return operand_type(c, 0).element == ELEMENT_c64 ? pointwise(c, ELEMENT_f32) : refuse_element(c);
+}
+
+Status infer_complex(Inference *c)
+{
+    return operand_type(c, 0).element == ELEMENT_f32 ? pointwise(c, ELEMENT_c64) : refuse_element(c);
+}
+
 Status infer_select(Inference *c)
 {
     const Type condition = operand_type(c, 0), type = operand_type(c, 1);

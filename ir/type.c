@@ -9,6 +9,11 @@ const ElementInfo element_info[ELEMENT_COUNT] = {
 #include "ir/dtypes.def"
 };
 
+bool element_is_differentiable(ElementType element)
+{
+    return element_is_floating(element) || element_info[element].kind == KIND_COMPLEX;
+}
+
 bool element_is_floating(ElementType element)
 {
     return element_info[element].kind == KIND_FLOATING;

@@ -24,6 +24,10 @@ static bool rounds_correctly(OpKind op)
     case OP_is_inf:
     case OP_cast:
     case OP_bitcast:
+    case OP_view:
+    case OP_real:
+    case OP_imag:
+    case OP_complex:
     case OP_add:
     case OP_sub:
     case OP_mul:

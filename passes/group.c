@@ -87,7 +87,7 @@ static const struct {
 static bool stays(const Node *node)
 {
     return node->op == OP_parameter || node->op == OP_constant || node->op == OP_reshape ||
-           node->op == OP_bind_dimension || (op_info[node->op].traits & CONTROL) != 0;
+           node->op == OP_view || node->op == OP_bind_dimension || (op_info[node->op].traits & CONTROL) != 0;
 }
 
 /* Copied into every user: costs nothing there. */

@@ -13,7 +13,7 @@ const PassInfo pass_info[PASS_COUNT] = {
 #include "passes/passes.def"
 };
 
-const char *const default_pipeline = "clean,simplify,fold,simplify,fold,layout,fold,group,collapse,clean";
+const char *const default_pipeline = "complex,simplify,fold,simplify,fold,layout,fold,group,collapse,clean";
 
 PassOptions pass_options_default(void)
 {

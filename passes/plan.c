@@ -175,7 +175,7 @@ static Status add_pending(Planner *planner, PlanCopies *pending, Place from, Pla
 
 static bool is_alias(const Node *node)
 {
-    return node->op == OP_reshape || node->op == OP_bind_dimension;
+    return node->op == OP_reshape || node->op == OP_view || node->op == OP_bind_dimension;
 }
 
 static void find_roots(Walk *walk)
@@ -550,6 +550,7 @@ static WalkNode *const walk_of[OP_COUNT] = {
     [OP_dimension] = walk_dimension,
     [OP_bind_dimension] = walk_alias,
     [OP_reshape] = walk_alias,
+    [OP_view] = walk_alias,
     [OP_group] = walk_group,
     [OP_if] = walk_if,
     [OP_while] = walk_while,

@@ -3,7 +3,9 @@
  * order, since what they give is made of ordinary ops; regions are transformed as functions of their own. Graphs are
  * read only and stay as they are. Failures are sticky in the module (ir.h); the result is NULL then.
  *
- * "Differentiable" means: floating element type. Integers and bools carry no tangents and get no cotangents. */
+ * "Differentiable" means: floating or complex element type. Integers and bools carry no tangents and get no cotangents.
+ * A complex number is the pair of its parts: the cotangent of z = x + i y is that of x plus i times that of y (MLX's
+ * convention; for a holomorphic f the vjp multiplies by conj(f')). */
 #ifndef ADZE_PASSES_TRANSFORM_H
 #define ADZE_PASSES_TRANSFORM_H
 

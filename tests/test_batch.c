@@ -43,6 +43,9 @@ static const char *const cases[] = {
     "return %r, %d, %i }",
 
     /* movement */
+    "(%x: f32[n]) { %r = view %x {element = u8} return %r }",
+    "(%x: c64[n,3]) { %a = mul %x, %x %b = view %a {element = f32} %c = real %x %d = imag %x %e = complex %c, %d "
+    "%r = reduce_sum %e {axes = [1]} return %b, %r }",
     "(%x: f32[n,1]) { %r = broadcast %x {shape = [5, n, 3], axes = [1, 2]} return %r }",
     "(%x: f32) { %r = broadcast %x {shape = [4, 3], axes = []} return %r }",
     "(%x: f32[n,m]) { %r = reshape %x {shape = [n*m]} return %r }",
@@ -359,8 +362,8 @@ static void check_case(const char *body, bool *covered)
 /* A pointwise op from the table alone, of the first element type it takes. */
 static void check_pointwise(OpKind op, bool *covered)
 {
-    static const char *const elements[] = {"f32", "i32", "bool"};
-    for (uint32_t i = 0; i < 3 && !covered[op]; i++) {
+    static const char *const elements[] = {"f32", "i32", "bool", "c64"};
+    for (uint32_t i = 0; i < 4 && !covered[op]; i++) {
         char text[512];
         Diag diag;
         const char *name = op_info[op].name, *element = elements[i];

@@ -4,13 +4,17 @@
 #include <string.h>
 
 #include "passes/autodiff/autodiff.h"
+#include "passes/complex.h"
 #include "passes/transform.h"
 
-static void begin(Derivation *d, const Graph *function)
+/* Gives the function to differentiate: complex numbers are split first, so that rules see real ones. */
+static const Graph *begin(Derivation *d, const Graph *function)
 {
+    const Graph *real = graph_split_complex(function);
     *d = (Derivation){.module = function->module};
     arena_init(&d->arena);
-    d->next_clone = largest_clone(d, function) + 1;
+    d->next_clone = largest_clone(d, real == NULL ? function : real) + 1;
+    return real;
 }
 
 /* A name for what comes of a named graph that no graph of the module has; regions stay without. */
@@ -124,8 +128,8 @@ Graph *transform_jvp(const Graph *function, const bool *active)
     for (uint32_t i = 0; i < function->parameter_count; i++)
         if (active[i] && !check_parameter(function, "jvp", i))
             return NULL;
-    begin(&d, function);
-    return finish(&d, function, jvp(&d, function, active), "jvp");
+    const Graph *real = begin(&d, function);
+    return finish(&d, function, real == NULL ? NULL : jvp(&d, real, active), "jvp");
 }
 
 /* ---- reverse mode ---- */
@@ -206,8 +210,8 @@ Graph *transform_vjp(const Graph *function, const uint32_t *wrt, uint32_t wrt_co
     Derivation d;
     if (function->module->status != STATUS_OK || !check_wrt(function, "vjp", wrt, wrt_count))
         return NULL;
-    begin(&d, function);
-    return finish(&d, function, vjp(&d, function, wrt, wrt_count), "vjp");
+    const Graph *real = begin(&d, function);
+    return finish(&d, function, real == NULL ? NULL : vjp(&d, real, wrt, wrt_count), "vjp");
 }
 
 static bool check_scalar_result(const Graph *function)
@@ -219,7 +223,7 @@ static bool check_scalar_result(const Graph *function)
         return false;
     }
     const Type type = value_type(function, function->result[0]);
-    if (type.rank == 0 && element_is_floating(type.element))
+    if (type.rank == 0 && element_is_differentiable(type.element))
         return true;
     type_print(module, type, &text);
     module_fail(module, STATUS_INVALID, function->name,
@@ -257,6 +261,6 @@ Graph *transform_value_and_grad(const Graph *function, const uint32_t *wrt, uint
                     "value_and_grad: argnums is empty, should name at least one parameter");
     if (!check_wrt(function, "value_and_grad", wrt, wrt_count) || !check_scalar_result(function))
         return NULL;
-    begin(&d, function);
-    return finish(&d, function, value_and_grad(&d, function, wrt, wrt_count), "grad");
+    const Graph *real = begin(&d, function);
+    return finish(&d, function, real == NULL ? NULL : value_and_grad(&d, real, wrt, wrt_count), "grad");
 }

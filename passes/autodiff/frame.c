@@ -49,7 +49,7 @@ void rule_fail(Rule *r, const char *format, ...)
 
 bool is_differentiable(const Graph *graph, Value value)
 {
-    return element_is_floating(value_type(graph, value).element);
+    return element_is_differentiable(value_type(graph, value).element);
 }
 
 static bool node_varies(const Node *node, const bool *varied)
