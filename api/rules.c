@@ -191,19 +191,6 @@ Value rule_floor_divide(RuleCall *call)
                : quotient;
 }
 
-/* max + log1p(exp(-|x - y|)) */
-Value rule_logaddexp(RuleCall *call)
-{
-    Value x, y;
-    Builder *b = &call->b;
-    call_promote(call, &x, &y);
-    x = call_floating(call, x);
-    y = call_floating(call, y);
-    const Value apart = build_unary(b, OP_neg, build_unary(b, OP_abs, build_binary(b, OP_sub, x, y)));
-    return build_binary(b, OP_add, build_binary(b, OP_max, x, y),
-                        build_unary(b, OP_log1p, build_unary(b, OP_exp, apart)));
-}
-
 Value rule_matmul(RuleCall *call)
 {
     Value x, y;
