@@ -48,21 +48,6 @@ static Reg float_sign(const Operands *o)
     return loop_select(o->f, is_nan(o, o->x), o->x, sign);
 }
 
-static Reg float_reciprocal(const Operands *o)
-{
-    return loop_binary(o->f, LOOP_div, real(o, 1), o->x);
-}
-
-/* f32: in f64, so that only the last rounding counts. */
-static Reg float_rsqrt(const Operands *o)
-{
-    LoopFunction *f = o->f;
-    const bool widens = o->type.kind == LOOP_f32;
-    const Reg x = widens ? loop_convert(f, LOOP_float_extend, o->x, LOOP_f64) : o->x;
-    const Reg result = loop_binary(f, LOOP_div, loop_real(f, loop_type_of(f, x), 1), loop_unary(f, LOOP_sqrt, x));
-    return widens ? loop_convert(f, LOOP_float_truncate, result, LOOP_f32) : result;
-}
-
 static Reg float_function(const Operands *o)
 {
     return math_unary(o->context, o->f, o->op, o->x);
@@ -270,9 +255,9 @@ static const struct {
     [OP_trunc] = {.float_op = LOOP_trunc},
     [OP_round] = {.float_op = LOOP_round_even},
     [OP_sqrt] = {.float_op = LOOP_sqrt},
-    [OP_rsqrt] = {float_rsqrt},
+    [OP_rsqrt] = {float_function},
     [OP_cbrt] = {float_function},
-    [OP_reciprocal] = {float_reciprocal},
+    [OP_reciprocal] = {float_function},
     [OP_exp] = {float_function},
     [OP_exp2] = {float_function},
     [OP_expm1] = {float_function},

@@ -42,9 +42,9 @@ static Reg reciprocal_root(const Math *m, Reg x)
 static Reg exp2_function(const Math *m, Reg x)
 {
     const Reg high = math_scale(m, x, M_LN2);
-    const Reg whole = math_sub(m, math_add(m, x, math_real(m, 0x1.8p52)), math_real(m, 0x1.8p52));
     if (!m->wide)
         return math_exp(m, high);
+    const Reg whole = math_sub(m, math_add(m, x, math_real(m, 0x1.8p52)), math_real(m, 0x1.8p52));
     /* x = n + f, |f| <= 1/2: e^(f ln 2) 2^n. The exponent is put together from n ln 2 rounded and its error. */
     const Reg fraction = math_sub(m, x, whole);
     const Reg is_finite = math_less(m, math_abs(m, x), math_real(m, 2000));
