@@ -133,8 +133,10 @@ static uint32_t node_id(const Grouping *g, Value value)
 static Group *group_of_value(const Grouping *g, Value value)
 {
     uint32_t index = g->group_of[node_id(g, value)];
-    while (index != 0 && g->group[index].merged_into != index)
-        index = g->group[index].merged_into;
+    while (index != 0 && g->group[index].merged_into != index) {
+        Group *merged = &g->group[index]; /* points further next time */
+        index = merged->merged_into = g->group[merged->merged_into].merged_into;
+    }
     return index == 0 ? NULL : &g->group[index];
 }
 
@@ -406,14 +408,14 @@ static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *
 {
     Group *consumer = group_of_node(g, reader_id), *producer = group_of_value(g, value);
     const Node *reader = &g->from->node[reader_id];
-    if (producer == NULL || producer == consumer || producer->node_count + consumer->node_count > MAX_GROUP_NODES ||
-        !operands_fit(g, producer, consumer))
+    if (producer == NULL || producer == consumer || producer->node_count + consumer->node_count > MAX_GROUP_NODES)
         return;
     const bool is_root = (op_info[reader->op].traits & POINTWISE) == 0;
     const bool fits = families_fit(g, producer, consumer, value, reader, broadcast) ||
                       (broadcast == NULL && !is_root && joins_epilogue(g, producer, consumer, value));
     const bool computes_anywhere = producer->family == POINTWISE_FAMILY || reader->op == OP_transpose;
-    if (!fits || (!computes_anywhere && moves_results(g, producer, consumer)) || !is_acyclic(g, producer, consumer))
+    if (!fits || !operands_fit(g, producer, consumer) || (!computes_anywhere && moves_results(g, producer, consumer)) ||
+        !is_acyclic(g, producer, consumer))
         return;
     const bool closes = producer->family == HEAVY_FAMILY && reader->op == OP_transpose;
     merge(g, producer, consumer);
