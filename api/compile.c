@@ -6,8 +6,6 @@
 
 #include "api/compiled.h"
 
-enum { DEFAULT_KEPT = 64 };
-
 typedef struct Traced {
     struct Traced *next;
     atomic_uint refs;
@@ -275,15 +273,7 @@ adze_closure *adze_compile_with(adze_context *context, adze_closure *closure, co
         context_fail(context, ADZE_NO_MEMORY, "out of memory");
         return NULL;
     }
-    if (options != NULL)
-        compiled->options = *options;
-    if (compiled->options.shapes_kept == 0)
-        compiled->options.shapes_kept = DEFAULT_KEPT;
-    if (compiled->options.cache_directory != NULL) {
-        compiled->directory = strdup(compiled->options.cache_directory);
-        compiled->options.cache_directory = compiled->directory;
-        compiled->options.no_disk_cache |= compiled->directory == NULL;
-    }
+    compile_options_copy(options, &compiled->options, &compiled->directory);
     compiled->inner = adze_closure_retain(closure);
     return adze_closure_new(compiled_call, compiled, compiled_destroy);
 }

@@ -136,6 +136,18 @@ static Special *find_special(adze_compiled *compiled, const ArrayType *const *gi
 
 /* ---- making ---- */
 
+void compile_options_copy(const adze_compile_options *from, adze_compile_options *to, char **directory)
+{
+    *to = from == NULL ? (adze_compile_options){0} : *from;
+    *directory = NULL;
+    if (to->shapes_kept == 0)
+        to->shapes_kept = DEFAULT_KEPT;
+    if (to->cache_directory == NULL)
+        return;
+    to->cache_directory = *directory = strdup(to->cache_directory);
+    to->no_disk_cache |= *directory == NULL;
+}
+
 static adze_compiled *compiled_alloc(adze_context *context, const adze_compile_options *options)
 {
     adze_compiled *compiled = calloc(1, sizeof *compiled);
@@ -147,15 +159,7 @@ static adze_compiled *compiled_alloc(adze_context *context, const adze_compile_o
     atomic_init(&compiled->refs, 1);
     compiled->engine = engine_retain(context->engine);
     arena_init(&compiled->leaves.arena);
-    if (options != NULL)
-        compiled->options = *options;
-    if (compiled->options.shapes_kept == 0)
-        compiled->options.shapes_kept = DEFAULT_KEPT;
-    if (compiled->options.cache_directory != NULL) {
-        compiled->directory = strdup(compiled->options.cache_directory);
-        compiled->options.cache_directory = compiled->directory;
-        compiled->options.no_disk_cache |= compiled->directory == NULL;
-    }
+    compile_options_copy(options, &compiled->options, &compiled->directory);
     return compiled;
 }
 

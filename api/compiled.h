@@ -77,6 +77,10 @@ struct adze_graph {
     StrBuf text;
 };
 
+/* Without a module; NULL: the context has failed. */
+adze_graph *graph_new(adze_context *context);
+/* A graph whose module is made; NULL (the graph is freed) when that failed: "[what] where: message". */
+adze_graph *graph_done(adze_context *context, adze_graph *graph, const char *what, const char *where);
 adze_graph *graph_retain(const adze_graph *graph);
 /* Captured arrays and bound leaves become constants. */
 adze_graph *graph_of_trace(adze_context *context, const Trace *trace, const Leaves *leaves, const char *what);
@@ -104,6 +108,9 @@ adze_status graph_apply(adze_context *context, const Graph *graph, ArrayNode *co
 /* The same with a fragment for exactly these types. */
 adze_status fragment_give(adze_context *context, Fragment *fragment, ArrayNode *const *in, size_t count,
                           NodeList *results);
+
+/* Options with memory of their own (*directory, to be freed), nothing left to choose. */
+void compile_options_copy(const adze_compile_options *from, adze_compile_options *to, char **directory);
 
 /* ---------------------------------------------------------------- native code ---- */
 

@@ -300,6 +300,100 @@ static void test_control_flow(void **state)
     check_shapes(recurrence, 2, 1, shapes, 2, 4, 1);
 }
 
+/* ---- every function of the table ---- */
+
+enum { MANY = 1024 };
+
+/* The results of functions, one after the other; what a function refuses is its argument instead. */
+typedef struct Table {
+    adze_context *context;
+    adze_array x, result[MANY];
+    const char *name[MANY];
+    char refused[MANY], needs_sizes[MANY];
+    size_t count;
+} Table;
+
+static void add_result(Table *table, const char *name, adze_array result)
+{
+    const bool refused = adze_error_of(result) != NULL;
+    assert_true(table->count < MANY);
+    table->name[table->count] = name;
+    table->refused[table->count] = refused;
+    table->needs_sizes[table->count] = refused && strstr(adze_error_of(result), "shapeless") != NULL;
+    table->result[table->count++] = refused ? table->x : result;
+}
+
+static void apply_table(Table *table, adze_context *c, adze_array x)
+{
+    const adze_array y = adze_cos(c, adze_multiply(c, x, adze_scalar(c, 3)));
+    const int last = -1;
+    table->x = x;
+    table->count = 0;
+#define UNARY(function, rule, op, doc) add_result(table, #function, adze_##function(c, x));
+#define BINARY(function, rule, op, doc) add_result(table, #function, adze_##function(c, x, y));
+#define REDUCTION(function, rule, op, doc)                                                                             \
+    add_result(table, #function, adze_##function(c, x, &last, 1, true));                                               \
+    add_result(table, #function, adze_##function(c, x, NULL, 0, false));
+#define CUMULATIVE(function, rule, op, doc) add_result(table, #function, adze_##function(c, x, 0, true, false));
+#define OTHER(function, rule, op, doc)
+#include "adze/functions.def"
+}
+
+static adze_status whole_table(adze_context *c, const adze_array *in, size_t count, adze_results *results,
+                               void *payload)
+{
+    Table *table = payload;
+    (void)count;
+    apply_table(table, c, in[0]);
+    for (size_t i = 0; i < table->count; i++)
+        adze_give(results, table->result[i]);
+    return ADZE_DONE;
+}
+
+static void assert_near(const char *name, float found, float due)
+{
+    if (!(fabsf(found - due) <= 1e-5f * fmaxf(1, fabsf(due))) && !(isnan(found) && isnan(due)) && found != due)
+        fail_msg("%s: found %.9g, due is %.9g", name, found, due);
+}
+
+static void assert_table(adze_context *c, const Table *due, const Table *compiled, const adze_array *found)
+{
+    assert_int_equal(due->count, compiled->count);
+    for (size_t i = 0; i < due->count; i++) {
+        if (compiled->needs_sizes[i])
+            continue; /* it says so */
+        if (compiled->refused[i] != due->refused[i])
+            fail_msg("%s is refused in a shapeless function, not otherwise", due->name[i]);
+        assert_int_equal(adze_element_of(found[i]), adze_element_of(due->result[i]));
+        assert_int_equal(adze_size(found[i]), adze_size(due->result[i]));
+        const adze_array x = adze_astype(c, found[i], ADZE_F32), y = adze_astype(c, due->result[i], ADZE_F32);
+        const float *found_data = adze_data(c, x), *due_data = adze_data(c, y);
+        for (size_t k = 0; found_data != NULL && due_data != NULL && k < adze_size(y); k++)
+            assert_near(due->name[i], found_data[k], due_data[k]);
+    }
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    static Table table[2];
+    static adze_array found[MANY];
+    adze_context *c = adze_context_new();
+    adze_closure *inner = adze_closure_new(whole_table, &table[0], NULL), *compiled = adze_compile_with(c, inner, &any);
+    for (int64_t rows = 3; rows < 8; rows += 3) {
+        const int64_t shape[] = {rows, rows + 1};
+        const adze_array in = random_array(c, shape, 2, 1);
+        apply_table(&table[1], c, in);
+        if (adze_eval(c, table[1].result, table[1].count) != ADZE_DONE ||
+            adze_apply(c, compiled, &in, 1, found, table[1].count) != ADZE_DONE)
+            fail_msg("%s", adze_message(c));
+        assert_table(c, &table[1], &table[0], found);
+    }
+    adze_closure_free(inner);
+    adze_closure_free(compiled);
+    adze_context_free(c);
+}
+
 /* ---- what can't be told ---- */
 
 static adze_status computes_with_sizes(adze_context *c, const adze_array *in, size_t count, adze_results *results,
@@ -369,7 +463,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_trace),    cmocka_unit_test(test_equal_sizes), cmocka_unit_test(test_empty),
         cmocka_unit_test(test_gradient),     cmocka_unit_test(test_vmap_inside), cmocka_unit_test(test_nested),
-        cmocka_unit_test(test_control_flow), cmocka_unit_test(test_refuses),     cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_control_flow), cmocka_unit_test(test_table),       cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
