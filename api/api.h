@@ -81,12 +81,14 @@ typedef struct Call {
 struct ArrayNode {
     atomic_uint refs;
     ArrayType type;
-    uint64_t serial;          /* newest trace it depends on; 0: none */
-    _Atomic(Buffer *) buffer; /* NULL: not computed yet */
-    Call *call;               /* NULL: concrete, placeholder or error */
-    uint32_t result;          /* of the call */
-    ArrayNode *value;         /* a placeholder's, where the function is traced on real arrays */
-    char *error;              /* the first cause, for arrays that failed */
+    uint64_t serial;                       /* newest trace it depends on; 0: none */
+    _Atomic(Buffer *) buffer;              /* NULL: not computed yet */
+    Call *call;                            /* NULL: concrete, placeholder or error */
+    uint32_t result;                       /* of the call */
+    ArrayNode *value;                      /* a placeholder's, where the function is traced on real arrays */
+    char *error;                           /* the first cause, for arrays that failed */
+    _Atomic(const struct Engine *) family; /* of the contexts it has a handle from; only compared */
+    bool ended;                            /* of a placeholder: its trace is over */
     uint64_t mark;
     uint32_t slot;
 };
@@ -150,6 +152,7 @@ struct adze_context {
 
 struct adze_results {
     NodeList list;
+    bool has_empty; /* an empty handle was given */
 };
 
 /* A context of the family; NULL when memory is out. */
@@ -162,6 +165,11 @@ adze_status context_fail(adze_context *context, adze_status status, const char *
 adze_status context_fail_node(adze_context *context, const ArrayNode *node);
 /* Hands a failure of a scope to its parent, naming the transform it came through. */
 adze_status context_pass_on(adze_context *context, const adze_context *scope, const char *transform);
+/* What is wrong with a handle, whatever it stands for: "is an empty handle …"; NULL: nothing. */
+const char *handle_fault(const Engine *engine, adze_array array);
+/* Fails with "[name] what i …" for the first handle that has a fault. */
+adze_status check_handles(adze_context *context, const char *name, const char *what, const adze_array *array,
+                          size_t count);
 static inline ArrayNode *node_of(adze_array array)
 {
     return (ArrayNode *)array.node;
@@ -274,6 +282,8 @@ enum TraceMode { TRACE_ABSTRACT, TRACE_ON_VALUES };
 adze_status trace_closure(adze_context *context, adze_closure *closure, ArrayNode *const *input, size_t count,
                           enum TraceMode mode, const char *transform, Trace *trace);
 void trace_release(Trace *trace);
+/* Where a failure in a module happened when it is one of a closure that was called: its message stays as it is. */
+#define CLOSURE_WORDS "closure"
 /* The first failure of the trace's module as the context's. */
 adze_status trace_failed(adze_context *context, const Trace *trace, const char *transform);
 /* Makes `graph` of the trace's module a fragment (which takes the module) and applies it to arguments, captured arrays

@@ -2,15 +2,35 @@
  * Requests made of handles. */
 #include "api/call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+/* All results carry the message. */
+static void refuse_handle(adze_context *context, FunctionId function, uint32_t argument, const char *fault,
+                          adze_array *result, uint32_t result_count)
+{
+    char text[256];
+    snprintf(text, sizeof text, "argument %u %s", argument, fault);
+    for (uint32_t i = 0; i < result_count; i++)
+        result[i] = call_refuse(context, function, text);
+}
 
 void call_request(adze_context *context, const Request *request, const adze_array *x, uint32_t count,
                   adze_array *result, uint32_t result_count)
 {
     ArrayNode *small[4], **input = count <= 4 ? small : calloc(count, sizeof *input);
     ArrayNode *node[MAX_FUNCTION_RESULTS] = {NULL};
-    for (uint32_t i = 0; input != NULL && i < count; i++)
-        input[i] = node_of(x[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *fault = handle_fault(context->engine, x[i]);
+        if (fault != NULL) {
+            refuse_handle(context, (FunctionId)request->function, i, fault, result, result_count);
+            if (input != small)
+                free(input);
+            return;
+        }
+        if (input != NULL)
+            input[i] = node_of(x[i]);
+    }
     if (input != NULL)
         request_nodes(context->engine, request, input, count, node, result_count);
     if (input != small)

@@ -22,7 +22,8 @@ adze_closure *adze_closure_new(adze_function *function, void *payload, void (*de
 
 adze_closure *adze_closure_retain(adze_closure *closure)
 {
-    atomic_fetch_add(&closure->refs, 1);
+    if (closure != NULL)
+        atomic_fetch_add(&closure->refs, 1);
     return closure;
 }
 
@@ -37,27 +38,51 @@ void adze_closure_free(adze_closure *closure)
 
 adze_status adze_give(adze_results *results, adze_array array)
 {
-    return node_list_add(&results->list, node_of(array)) ? ADZE_DONE : ADZE_NO_MEMORY;
+    results->has_empty = results->has_empty || node_of(array) == NULL;
+    return node_of(array) == NULL || node_list_add(&results->list, node_of(array)) ? ADZE_DONE : ADZE_NO_MEMORY;
 }
 
 /* ---- calling ---- */
 
 static adze_status check_results(adze_context *scope, const adze_results *results)
 {
-    for (size_t i = 0; i < results->list.count; i++)
+    if (results->has_empty)
+        return context_fail(scope, ADZE_USAGE,
+                            "[give] the function gave an empty handle as a result: no function made it");
+    for (size_t i = 0; i < results->list.count; i++) {
+        const adze_array result = {results->list.node[i]};
         if (results->list.node[i]->error != NULL)
             return context_fail_node(scope, results->list.node[i]);
+        if (check_handles(scope, "give", "result", &result, 1) != ADZE_DONE)
+            return scope->status;
+    }
     return ADZE_DONE;
+}
+
+static adze_status check_call(adze_context *context, const adze_closure *closure, const adze_array *in, size_t count,
+                              const char *name)
+{
+    if (closure == NULL)
+        return context_fail(context, ADZE_USAGE,
+                            "[%s] the function is NULL: what should have made the closure may have failed, with a "
+                            "message of its own",
+                            name);
+    if (closure->function == NULL)
+        return context_fail(context, ADZE_USAGE, "[%s] the closure was made of a NULL function", name);
+    return check_handles(context, name, "argument", in, count);
 }
 
 /* Calls the function in a scope of its own; its failure becomes the context's. */
 static adze_status call_closure(adze_context *context, adze_closure *closure, const adze_array *in, size_t count,
                                 adze_results *results, const char *transform)
 {
+    adze_status status = check_call(context, closure, in, count, transform == NULL ? "apply" : transform);
+    if (status != ADZE_DONE)
+        return status;
     adze_context *scope = adze_scope(context);
     if (scope == NULL)
         return context_fail(context, ADZE_NO_MEMORY, "out of memory");
-    adze_status status = closure->function(scope, in, count, results, closure->payload);
+    status = closure->function(scope, in, count, results, closure->payload);
     if (status == ADZE_DONE)
         status = check_results(scope, results);
     else if (scope->status == ADZE_DONE)
@@ -80,8 +105,9 @@ adze_status adze_apply(adze_context *context, adze_closure *closure, const adze_
     adze_results results = {0};
     adze_status status = call_closure(context, closure, in, count, &results, NULL);
     if (status == ADZE_DONE && results.list.count != out_count)
-        status = context_fail(context, ADZE_USAGE, "[apply] the function gives %zu results, %zu were asked for",
-                              results.list.count, out_count);
+        status = context_fail(context, ADZE_USAGE,
+                              "[apply] the function gives %zu result%s, room was given for %zu (out_count)",
+                              results.list.count, results.list.count == 1 ? "" : "s", out_count);
     for (size_t i = 0; status == ADZE_DONE && i < out_count; i++)
         out[i] = context_own(context, node_retain(results.list.node[i]));
     node_list_release(&results.list);
@@ -97,12 +123,23 @@ static adze_status make_placeholders(adze_context *context, ArrayNode *const *in
         if (input[i]->error != NULL)
             return context_fail_node(context, input[i]);
         ArrayNode *node = node_placeholder(&input[i]->type, serial, mode == TRACE_ON_VALUES ? input[i] : NULL);
+        if (node != NULL)
+            atomic_store(&node->family, context->engine);
         const bool kept = node != NULL && node_list_add(list, node);
         node_release(node);
         if (!kept)
             return context_fail(context, ADZE_NO_MEMORY, "out of memory");
     }
     return ADZE_DONE;
+}
+
+/* Whoever kept one of them is told so when it is used. */
+static void end_placeholders(Engine *engine, const NodeList *list)
+{
+    pthread_mutex_lock(&engine->mutex);
+    for (size_t i = 0; i < list->count; i++)
+        list->node[i]->ended = true;
+    pthread_mutex_unlock(&engine->mutex);
 }
 
 static bool keep_captured(const Walk *walk, size_t given, NodeList *captured)
@@ -114,7 +151,7 @@ static bool keep_captured(const Walk *walk, size_t given, NodeList *captured)
 }
 
 static adze_status build_trace(adze_context *context, const NodeList *given, const NodeList *results, uint64_t serial,
-                               Trace *trace)
+                               const char *transform, Trace *trace)
 {
     Walk walk;
     Engine *engine = context->engine;
@@ -127,9 +164,9 @@ static adze_status build_trace(adze_context *context, const NodeList *given, con
     pthread_mutex_unlock(&engine->mutex);
     adze_status status = ADZE_DONE;
     if (!good)
-        status = context_fail(context, ADZE_INVALID, "%s", error == NULL ? "out of memory" : error);
+        status = context_fail(context, ADZE_INVALID, "[%s] %s", transform, error == NULL ? "out of memory" : error);
     else if (trace->graph == NULL)
-        status = trace_failed(context, trace, NULL);
+        status = trace_failed(context, trace, transform);
     free(error);
     return status;
 }
@@ -161,8 +198,9 @@ adze_status trace_closure(adze_context *context, adze_closure *closure, ArrayNod
     if (status == ADZE_DONE)
         status = call_on_placeholders(context, closure, &given, &results, transform);
     if (status == ADZE_DONE)
-        status = build_trace(context, &given, &results.list, serial, trace);
+        status = build_trace(context, &given, &results.list, serial, transform, trace);
     trace->result_count = (uint32_t)results.list.count;
+    end_placeholders(context->engine, &given);
     node_list_release(&given);
     node_list_release(&results.list);
     if (status != ADZE_DONE)
@@ -179,13 +217,25 @@ void trace_release(Trace *trace)
     node_list_release(&trace->captured);
 }
 
+/* What passes say of themselves, without the name that is said already. */
+static const char *without_name(const char *what, const char *transform)
+{
+    const size_t length = transform == NULL ? 0 : strlen(transform);
+    return length > 0 && strncmp(what, transform, length) == 0 && strncmp(what + length, ": ", 2) == 0
+               ? what + length + 2
+               : what;
+}
+
 adze_status trace_failed(adze_context *context, const Trace *trace, const char *transform)
 {
     const DiagMessage *message = trace->diag.first;
-    return context_fail(context,
-                        message != NULL && message->status == STATUS_UNSUPPORTED ? ADZE_UNSUPPORTED : ADZE_FAILED,
-                        "%s%s%s%s", transform == NULL ? "" : "[", transform == NULL ? "" : transform,
-                        transform == NULL ? "" : "] ", message == NULL ? "out of memory" : message->what);
+    const adze_status status =
+        message != NULL && message->status == STATUS_UNSUPPORTED ? ADZE_UNSUPPORTED : ADZE_FAILED;
+    if (message == NULL)
+        return context_fail(context, ADZE_NO_MEMORY, "out of memory");
+    if (transform == NULL || strcmp(message->where, CLOSURE_WORDS) == 0)
+        return context_fail(context, status, "%s", message->what);
+    return context_fail(context, status, "[%s] %s", transform, without_name(message->what, transform));
 }
 
 static bool collect_arguments(const Trace *trace, ArrayNode *const *argument, ArrayNode *const *more, size_t more_count,

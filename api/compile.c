@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/compiled.h"
+#include "api/region.h"
 
 typedef struct Traced {
     struct Traced *next;
@@ -267,6 +268,8 @@ static adze_status compiled_call(adze_context *context, const adze_array *in, si
 
 adze_closure *adze_compile_with(adze_context *context, adze_closure *closure, const adze_compile_options *options)
 {
+    if (check_closure(context, closure, "compile", "the function") != ADZE_DONE)
+        return NULL;
     CompiledClosure *compiled = calloc(1, sizeof *compiled);
     if (compiled == NULL || pthread_mutex_init(&compiled->mutex, NULL) != 0) {
         free(compiled);

@@ -20,9 +20,9 @@ adze_status construct_add(Construct *c, const adze_array *array, size_t count, c
 {
     for (size_t i = 0; i < count; i++) {
         ArrayNode *node = node_of(array[i]);
-        if (node == NULL)
-            return context_fail(c->context, ADZE_USAGE, "[%s] %s %zu is an empty handle: no function gave it", c->name,
-                                what, i);
+        const char *fault = handle_fault(c->context->engine, array[i]);
+        if (fault != NULL)
+            return context_fail(c->context, ADZE_USAGE, "[%s] %s %zu %s", c->name, what, i, fault);
         if (node->error != NULL)
             return context_fail_node(c->context, node);
         if (!node_list_add(&c->argument, node))

@@ -109,13 +109,40 @@ adze_array context_own(adze_context *context, ArrayNode *node)
 {
     if (node == NULL)
         return (adze_array){context->engine->no_memory};
+    if (atomic_load_explicit(&node->family, memory_order_relaxed) == NULL)
+        atomic_store_explicit(&node->family, context->engine, memory_order_relaxed);
     const bool kept = node_list_add(&context->owned, node);
     node_release(node);
     return (adze_array){kept ? node : context->engine->no_memory};
 }
 
+const char *handle_fault(const Engine *engine, adze_array array)
+{
+    const ArrayNode *node = node_of(array);
+    if (node == NULL)
+        return "is an empty handle: it was never set";
+    const Engine *family = atomic_load_explicit(&node->family, memory_order_relaxed);
+    return family == NULL || family == engine
+               ? NULL
+               : "belongs to contexts of another family: use one adze_context_new and scopes of it, or copy the "
+                 "elements by adze_data and adze_from";
+}
+
+adze_status check_handles(adze_context *context, const char *name, const char *what, const adze_array *array,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *fault = handle_fault(context->engine, array[i]);
+        if (fault != NULL)
+            return context_fail(context, ADZE_USAGE, "[%s] %s %zu %s", name, what, i, fault);
+    }
+    return ADZE_DONE;
+}
+
 adze_array adze_keep(adze_context *context, adze_array array)
 {
+    if (check_handles(context, "keep", "array", &array, 1) != ADZE_DONE)
+        return context_own(context, node_error(strbuf_text(&context->message)));
     return context_own(context, node_retain(node_of(array)));
 }
 
@@ -147,6 +174,8 @@ adze_status context_fail(adze_context *context, adze_status status, const char *
 adze_status adze_failure(adze_context *context, adze_status status, const char *format, ...)
 {
     va_list list;
+    if (status == ADZE_DONE) /* a failure that says it is none is one */
+        status = ADZE_FAILED;
     va_start(list, format);
     fail_va(context, status, format, list);
     va_end(list);
@@ -196,26 +225,41 @@ void adze_reset_peak(adze_context *context)
 
 /* ---- arrays from host memory ---- */
 
-static bool make_type(const int64_t *shape, size_t rank, AdzeElement element, ArrayType *type, size_t *bytes)
+/* What is wrong with a shape and element type, in text; NULL: nothing, and *type and *bytes are set. */
+static const char *make_type(const int64_t *shape, size_t rank, AdzeElement element, ArrayType *type, size_t *bytes,
+                             char text[128])
 {
-    if (rank > MAX_RANK || (uint32_t)element >= ELEMENT_COUNT)
-        return false;
+    if (rank > MAX_RANK) {
+        snprintf(text, 128, "[array] %zu axes came, at most %d are supported", rank, MAX_RANK);
+        return text;
+    }
+    if ((uint32_t)element >= ELEMENT_COUNT) {
+        snprintf(text, 128, "[array] %u is no element type: AdzeElement names them", (unsigned)element);
+        return text;
+    }
     *type = (ArrayType){.element = (ElementType)element, .rank = (uint32_t)rank};
     for (size_t i = 0; i < rank; i++) {
-        if (shape[i] < 0)
-            return false;
+        if (shape[i] < 0) {
+            snprintf(text, 128, "[array] shape[%zu] is %lld, should be 0 or more", i, (long long)shape[i]);
+            return text;
+        }
         type->dim[i] = shape[i];
     }
     const int64_t size = array_type_size(type);
-    return size >= 0 && !__builtin_mul_overflow((size_t)size, element_info[element].bytes, bytes);
+    if (size >= 0 && !__builtin_mul_overflow((size_t)size, element_info[element].bytes, bytes))
+        return NULL;
+    snprintf(text, 128, "[array] the shape has more elements than memory has bytes");
+    return text;
 }
 
 adze_array adze_from(adze_context *context, const void *data, const int64_t *shape, size_t rank, AdzeElement element)
 {
     ArrayType type;
     size_t bytes;
-    if (!make_type(shape, rank, element, &type, &bytes))
-        return context_own(context, node_error("[array] the shape or the element type makes no sense"));
+    char text[128];
+    const char *fault = make_type(shape, rank, element, &type, &bytes, text);
+    if (fault != NULL)
+        return context_own(context, node_error(fault));
     Buffer *buffer = buffer_new(context->engine, bytes);
     if (buffer != NULL && bytes > 0)
         memcpy(buffer->data, data, bytes);
@@ -227,12 +271,13 @@ adze_array adze_adopt(adze_context *context, void *data, const int64_t *shape, s
 {
     ArrayType type;
     size_t bytes;
-    const bool good = make_type(shape, rank, element, &type, &bytes);
-    Buffer *buffer = good ? buffer_adopt(data, bytes, release, payload) : NULL;
+    char text[128];
+    const char *fault = make_type(shape, rank, element, &type, &bytes, text);
+    Buffer *buffer = fault == NULL ? buffer_adopt(data, bytes, release, payload) : NULL;
     if (buffer == NULL && release != NULL)
         release(payload);
-    if (!good)
-        return context_own(context, node_error("[array] the shape or the element type makes no sense"));
+    if (fault != NULL)
+        return context_own(context, node_error(fault));
     return context_own(context, node_concrete(&type, buffer));
 }
 
@@ -250,27 +295,28 @@ adze_array adze_scalar_i32(adze_context *context, int32_t value)
 
 size_t adze_rank(adze_array array)
 {
-    return node_of(array)->type.rank;
+    return node_of(array) == NULL ? 0 : node_of(array)->type.rank;
 }
 
 const int64_t *adze_shape(adze_array array)
 {
-    return node_of(array)->type.dim;
+    static const int64_t nothing[1];
+    return node_of(array) == NULL ? nothing : node_of(array)->type.dim;
 }
 
 size_t adze_size(adze_array array)
 {
-    return (size_t)array_type_size(&node_of(array)->type);
+    return node_of(array) == NULL ? 0 : (size_t)array_type_size(&node_of(array)->type);
 }
 
 AdzeElement adze_element_of(adze_array array)
 {
-    return (AdzeElement)node_of(array)->type.element;
+    return node_of(array) == NULL ? ADZE_F32 : (AdzeElement)node_of(array)->type.element;
 }
 
 const char *adze_error_of(adze_array array)
 {
-    return node_of(array)->error;
+    return node_of(array) == NULL ? "an empty handle: it was never set" : node_of(array)->error;
 }
 
 static adze_status evaluate(adze_context *context, ArrayNode *const *node, size_t count)
@@ -288,6 +334,8 @@ static adze_status evaluate(adze_context *context, ArrayNode *const *node, size_
 
 adze_status adze_eval(adze_context *context, const adze_array *array, size_t count)
 {
+    if (check_handles(context, "eval", "array", array, count) != ADZE_DONE)
+        return context->status;
     ArrayNode **node = calloc(count + 1, sizeof *node);
     if (node == NULL)
         return context_fail(context, ADZE_NO_MEMORY, "out of memory");
@@ -314,11 +362,29 @@ adze_status adze_async_eval(adze_context *context, const adze_array *array, size
 const void *adze_data(adze_context *context, adze_array array)
 {
     ArrayNode *node = node_of(array);
+    if (check_handles(context, "data", "array", &array, 1) != ADZE_DONE)
+        return NULL;
     if (evaluate(context, &node, 1) != ADZE_DONE)
         return NULL;
     while (atomic_load(&node->buffer) == NULL && node->value != NULL)
         node = node->value;
     return atomic_load(&node->buffer)->data;
+}
+
+/* The format's words, then the array's type. */
+static adze_status fail_about(adze_context *context, adze_array array, const char *format, ...)
+{
+    char words[256];
+    StrBuf text = {0};
+    va_list list;
+    va_start(list, format);
+    vsnprintf(words, sizeof words, format, list);
+    va_end(list);
+    strbuf_add(&text, words);
+    array_type_print(&node_of(array)->type, &text);
+    const adze_status status = context_fail(context, ADZE_USAGE, "%s", strbuf_text(&text));
+    strbuf_release(&text);
+    return status;
 }
 
 adze_status adze_read(adze_context *context, adze_array array, void *data, size_t bytes)
@@ -328,7 +394,7 @@ adze_status adze_read(adze_context *context, adze_array array, void *data, size_
         return context->status;
     const size_t due = adze_size(array) * element_info[adze_element_of(array)].bytes;
     if (bytes != due)
-        return context_fail(context, ADZE_USAGE, "[read] the array has %zu bytes, %zu were asked for", due, bytes);
+        return fail_about(context, array, "[read] %zu bytes were asked for, %zu are due: the array is ", bytes, due);
     memcpy(data, from, bytes);
     return ADZE_DONE;
 }
@@ -339,7 +405,7 @@ double adze_item(adze_context *context, adze_array array)
     if (data == NULL)
         return NAN;
     if (adze_size(array) != 1) {
-        context_fail(context, ADZE_USAGE, "[item] item can only be called on arrays of size 1.");
+        fail_about(context, array, "[item] item can only be called on arrays of size 1. This one is ");
         return NAN;
     }
     return element_to_double((ElementType)adze_element_of(array), data);

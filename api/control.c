@@ -21,7 +21,8 @@ static adze_status check_choice(const Construct *c, bool is_index)
     context_fail(c->context, ADZE_INVALID, "[%s] the %s is %s, should be %s%s", c->name,
                  is_index ? "index" : "predicate", strbuf_text(&text),
                  is_index ? "an integer scalar" : "a scalar, bool or a number",
-                 type->rank == 0 ? "" : ". To choose for each element use adze_where, or adze_vmap of this function");
+                 type->rank == 0 ? is_index ? ": adze_astype makes one" : ""
+                                 : ". To choose for each element use adze_where, or adze_vmap of this function");
     strbuf_release(&text);
     return ADZE_INVALID;
 }
@@ -30,8 +31,8 @@ static adze_status check_branch(const Construct *c, const char *name, const char
 {
     const Trace *first = &c->part[0], *part = &c->part[c->part_count - 1];
     if (part->result_count != out_count)
-        return context_fail(c->context, ADZE_USAGE, "[%s] %s gives %u results, %zu were asked for", c->name, name,
-                            part->result_count, out_count);
+        return context_fail(c->context, ADZE_USAGE, "[%s] %s gives %u result%s, room was given for %zu (out_count)",
+                            c->name, name, part->result_count, part->result_count == 1 ? "" : "s", out_count);
     char why[64];
     snprintf(why, sizeof why, ", as %s gives", first_name);
     for (uint32_t i = 0; i < part->result_count; i++) {

@@ -13,11 +13,14 @@ static adze_status check_carry(const Construct *c, const Trace *body, const Node
         return context_fail(c->context, ADZE_INVALID,
                             "[%s] body gives %u results, should give %s%zu: what is carried, for the next step",
                             c->name, body->result_count, more ? "at least " : "", carry->count);
+    const bool has_index = carry->count < body->argument_count && !more;
+    const char *why = has_index
+                          ? ", as it went in: body takes the index first, then what is carried, which it gives back"
+                          : ", as it went in: the next step takes it";
     for (uint32_t i = 0; i < carry->count; i++) {
         const ArrayType came = trace_result_type(body, i), *due = &carry->node[i]->type;
         if (!array_type_equal(&came, due))
-            return fail_types(c->context, &came, due, ", as it went in: the next step takes it",
-                              "[%s] carry %u as body gives it", c->name, i);
+            return fail_types(c->context, &came, due, why, "[%s] what body gives for carry %u", c->name, i);
     }
     return ADZE_DONE;
 }
@@ -199,10 +202,11 @@ static adze_status trace_scan(Construct *c, adze_closure *body, const NodeList *
     if (status == ADZE_DONE)
         status = check_carry(c, &c->part[0], &carry, true);
     if (status == ADZE_DONE && c->part[0].result_count != steps->out_count)
-        status = context_fail(c->context, ADZE_USAGE,
-                              "[scan] body gives %u results (%zu carried, %zu outputs), %zu were asked for",
-                              c->part[0].result_count, steps->carry_count, c->part[0].result_count - steps->carry_count,
-                              steps->out_count);
+        status =
+            context_fail(c->context, ADZE_USAGE,
+                         "[scan] body gives %u results (%zu carried, %zu outputs), room was given for %zu (out_count)",
+                         c->part[0].result_count, steps->carry_count, c->part[0].result_count - steps->carry_count,
+                         steps->out_count);
     return status;
 }
 
@@ -215,7 +219,9 @@ adze_status adze_scan(adze_context *context, adze_closure *body, const adze_arra
     Steps steps = {.carry_count = carry_count, .out_count = out_count, .length = length, .reverse = reverse};
     adze_status status = construct_begin(&c, context, "scan", 1);
     if (status == ADZE_DONE && length < ADZE_LENGTH_OF_INPUTS && !size_is_handle(context->engine, length))
-        status = context_fail(context, ADZE_USAGE, "[scan] the length is %lld", (long long)length);
+        status = context_fail(context, ADZE_USAGE,
+                              "[scan] the length is %lld, should be the number of steps, or ADZE_LENGTH_OF_INPUTS",
+                              (long long)length);
     if (status == ADZE_DONE)
         status = construct_add(&c, carry, carry_count, "carry");
     if (status == ADZE_DONE)

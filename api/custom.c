@@ -3,11 +3,13 @@
  * the node's regions; the rule for vmap is kept as a source (custom_vmap.c). */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/custom.h"
 
 typedef struct Custom {
     const char *name; /* of the function that made it */
+    bool only_vjp;    /* can be given */
     adze_closure *inner, *vjp, *jvp, *vmap;
 } Custom;
 
@@ -73,7 +75,7 @@ static adze_status check_rule(const Making *m, const Trace *rule, const char *wh
 {
     const size_t due = reverse ? m->in->count : m->forward.result_count;
     if (rule->result_count != due)
-        return context_fail(m->context, ADZE_INVALID, "[%s] %s gives %u %s, should give %zu: one for each %s",
+        return context_fail(m->context, ADZE_INVALID, "[%s] the %s gives %u %s, should give %zu: one for each %s",
                             m->custom->name, what, rule->result_count, reverse ? "cotangents" : "tangents", due,
                             reverse ? "argument of the function" : "result of the function");
     for (uint32_t i = 0; i < due; i++) {
@@ -82,8 +84,9 @@ static adze_status check_rule(const Making *m, const Trace *rule, const char *wh
         came.element = type.element; /* it is cast */
         if (!array_type_equal(&came, &type)) {
             came = trace_result_type(rule, i);
-            return fail_types(m->context, &came, &type, reverse ? ", as the argument" : ", as the result",
-                              "[%s] %s %u that %s gives", m->custom->name, reverse ? "cotangent" : "tangent", i, what);
+            return fail_types(m->context, &came, &type,
+                              reverse ? ", as the function's argument" : ", as the function's result",
+                              "[%s] %s %u of the %s", m->custom->name, reverse ? "cotangent" : "tangent", i, what);
         }
     }
     return ADZE_DONE;
@@ -92,7 +95,7 @@ static adze_status check_rule(const Making *m, const Trace *rule, const char *wh
 static adze_status trace_all(Making *m)
 {
     const Custom *custom = m->custom;
-    const char *vjp = custom->jvp == NULL && custom->vmap == NULL ? "rule" : "vjp rule";
+    const char *vjp = custom->only_vjp ? "rule" : "vjp rule";
     adze_status status =
         trace_closure(m->context, custom->inner, m->in->node, m->in->count, TRACE_ON_VALUES, custom->name, &m->forward);
     if (status != ADZE_DONE)
@@ -264,6 +267,7 @@ static adze_closure *custom_new(adze_context *context, const char *name, adze_cl
         return NULL;
     }
     *custom = (Custom){.name = name, .inner = hold(closure), .vjp = hold(vjp), .jvp = hold(jvp), .vmap = hold(vmap)};
+    custom->only_vjp = strcmp(name, "custom_vjp") == 0;
     return adze_closure_new(custom_call, custom, custom_destroy);
 }
 

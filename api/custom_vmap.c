@@ -92,8 +92,9 @@ static Value constant_of(Builder *b, const Trace *trace, const ArrayNode *node)
 {
     const Buffer *buffer = atomic_load(&node->buffer);
     if (buffer == NULL) {
-        module_fail(b->graph->module, STATUS_UNSUPPORTED, "",
-                    "the vmap rule uses an array of a function that is being traced around it: give it to the function "
+        module_fail(b->graph->module, STATUS_UNSUPPORTED, CLOSURE_WORDS,
+                    "[custom_function] the vmap rule uses an array of a function that is being traced around it: give "
+                    "it to the function "
                     "as an argument");
         return (Value){0};
     }
@@ -140,7 +141,8 @@ static Graph *rule_graph(const Trace *trace, const BatchRequest *request)
 static adze_status check_outputs(adze_context *context, const Trace *trace, const BatchRequest *request)
 {
     if (trace->result_count != request->result_count)
-        return context_fail(context, ADZE_INVALID, "[custom_function] vmap rule gives %u outputs, should give %u",
+        return context_fail(context, ADZE_INVALID,
+                            "[custom_function] the vmap rule gives %u outputs, should give %u, as the function",
                             trace->result_count, request->result_count);
     for (uint32_t i = 0; i < trace->result_count; i++) {
         ArrayType due;
@@ -190,7 +192,8 @@ static Graph *trace_rule(adze_context *context, const ClosureSource *source, con
         trace_release(&trace);
     }
     if (status != ADZE_DONE)
-        module_fail(request->module, STATUS_INVALID, "", "%s", adze_message(context));
+        module_fail(request->module, status == ADZE_UNSUPPORTED ? STATUS_UNSUPPORTED : STATUS_INVALID, CLOSURE_WORDS,
+                    "%s", adze_message(context));
     adze_closure_free(rule);
     node_list_release(&like);
     return graph;

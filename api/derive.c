@@ -55,14 +55,17 @@ static ArrayType result_type(const adze_context *context, const Trace *trace, ui
 static adze_status check_scalar(adze_context *context, const Trace *trace)
 {
     if (trace->result_count == 0)
-        return context_fail(context, ADZE_INVALID, "[grad] the function gives no result to differentiate");
+        return context_fail(context, ADZE_INVALID,
+                            "[grad] the function gives no result to differentiate: it should adze_give one");
     const ArrayType type = result_type(context, trace, 0);
     if (type.rank == 0 && element_is_differentiable(type.element))
         return ADZE_DONE;
     StrBuf text = {0};
     array_type_print_sizes(context->engine, &type, &text);
-    context_fail(context, ADZE_INVALID, "[grad] the first result is %s, should be a floating scalar",
-                 strbuf_text(&text));
+    context_fail(context, ADZE_INVALID, "[grad] the first result is %s, should be a floating scalar: %s",
+                 strbuf_text(&text),
+                 type.rank == 0 ? "integers have no derivative, adze_astype makes it floating"
+                                : "reduce it (adze_sum, adze_mean), or use adze_vjp, which takes a cotangent for it");
     strbuf_release(&text);
     return ADZE_INVALID;
 }
@@ -72,12 +75,15 @@ static adze_status check_argnums(adze_context *context, ArrayNode *const *in, si
 {
     for (size_t i = 0; i < argnum_count; i++) {
         if (argnum[i] >= count)
-            return context_fail(context, ADZE_USAGE,
-                                "[grad] Invalid argument number for function with %zu inputs: argnums has %u", count,
-                                argnum[i]);
+            return context_fail(
+                context, ADZE_USAGE,
+                "[grad] argnums has %u, the function was called with %zu argument%s: they are counted from 0",
+                argnum[i], count, count == 1 ? "" : "s");
         if (in[argnum[i]]->error == NULL && !is_differentiable(in[argnum[i]]))
-            return context_fail(context, ADZE_INVALID, "[grad] argument %u is %s, which has no gradient", argnum[i],
-                                element_info[in[argnum[i]]->type.element].name);
+            return context_fail(context, ADZE_INVALID,
+                                "[grad] argument %u is %s, which has no gradient: make it floating (adze_astype), or "
+                                "leave it out of argnums",
+                                argnum[i], element_info[in[argnum[i]]->type.element].name);
     }
     return ADZE_DONE;
 }
@@ -123,7 +129,7 @@ static adze_status match_cotangents(adze_context *context, const Trace *trace, A
     if (count != trace->result_count)
         return context_fail(context, ADZE_USAGE,
                             "[vjp] Number of outputs to compute gradients for (%u) does not match number of cotangents "
-                            "(%zu).",
+                            "(%zu). One is due for each result of the function",
                             trace->result_count, count);
     adze_status status = ADZE_DONE;
     for (uint32_t i = 0; status == ADZE_DONE && i < count; i++) {

@@ -89,13 +89,25 @@ void fragment_release(Fragment *fragment)
 
 /* ---- building a function's ---- */
 
+/* The op's name in front says no more than the function's. */
+static const char *without_op(const char *what, const FunctionInfo *info)
+{
+    const char *colon = strstr(what, ": ");
+    const size_t length = colon == NULL ? 0 : (size_t)(colon - what);
+    const char *op = op_info[info->op].name;
+    const bool same = length > 0 && ((strlen(info->name) == length && strncmp(what, info->name, length) == 0) ||
+                                     (op != NULL && strlen(op) == length && strncmp(what, op, length) == 0));
+    return same ? colon + 2 : what;
+}
+
 static char *describe_failure(Engine *engine, const Request *request, const Diag *diag, ArrayNode *const *input,
                               uint32_t count)
 {
     StrBuf text = {0};
     bool known = true;
-    strbuf_printf(&text, "[%s] %s", function_info[request->function].name,
-                  diag->first == NULL ? "out of memory" : diag->first->what);
+    const FunctionInfo *info = &function_info[request->function];
+    strbuf_printf(&text, "[%s] %s", info->name,
+                  diag->first == NULL ? "out of memory" : without_op(diag->first->what, info));
     strbuf_add(&text, count == 0 ? "" : " (given ");
     for (uint32_t i = 0; i < count; i++) {
         strbuf_add(&text, i == 0 ? "" : ", ");

@@ -57,7 +57,7 @@ adze_array adze_full(adze_context *context, const int64_t *shape, size_t rank, a
 {
     int64_t integer[MAX_RANK + 1] = {element};
     if (rank > MAX_RANK || (uint32_t)element >= ELEMENT_COUNT)
-        return call_refuse(context, FUNCTION_full, "too many axes, or no such element type");
+        return call_refuse(context, FUNCTION_full, "too many axes, or no such element type: AdzeElement names them");
     if (rank > 0)
         memcpy(integer + 1, shape, rank * sizeof *shape);
     return call_function(context, FUNCTION_full, &value, 1, integer, (uint32_t)rank + 1);
@@ -68,7 +68,7 @@ adze_array adze_arange(adze_context *context, double start, double stop, double 
     const int64_t integer = element;
     const double real[] = {start, stop, step};
     if ((uint32_t)element >= ELEMENT_COUNT)
-        return call_refuse(context, FUNCTION_arange, "no such element type");
+        return call_refuse(context, FUNCTION_arange, "no such element type: AdzeElement names them");
     const Request request = {
         .function = FUNCTION_arange, .integer = &integer, .integer_count = 1, .real = real, .real_count = 3};
     return context_own(context, request_node(context->engine, &request, NULL, 0));
@@ -77,7 +77,7 @@ adze_array adze_arange(adze_context *context, double start, double stop, double 
 adze_array adze_astype(adze_context *context, adze_array x, AdzeElement element)
 {
     if ((uint32_t)element >= ELEMENT_COUNT)
-        return call_refuse(context, FUNCTION_astype, "no such element type");
+        return call_refuse(context, FUNCTION_astype, "no such element type: AdzeElement names them");
     return call_function(context, FUNCTION_astype, &x, 1, (const int64_t[]){element}, 1);
 }
 

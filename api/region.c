@@ -123,6 +123,6 @@ adze_status check_closure(adze_context *context, const adze_closure *closure, co
     if (closure != NULL)
         return ADZE_DONE;
     return context_fail(context, ADZE_USAGE,
-                        "[%s] %s is NULL: was a closure made at all? What made it may have failed with a message", name,
-                        what);
+                        "[%s] %s is NULL: what should have made the closure may have failed, with a message of its own",
+                        name, what);
 }

@@ -233,8 +233,13 @@ bool call_axis(RuleCall *call, int64_t *axis, uint32_t rank)
         *axis += rank;
     if (*axis >= 0 && *axis < rank)
         return true;
-    module_fail(call->b.graph->module, STATUS_INVALID, "", "axis %lld of an array with %u axes", (long long)given,
-                rank);
+    if (rank == 0)
+        module_fail(call->b.graph->module, STATUS_INVALID, "", "axis %lld was asked for, a scalar has none",
+                    (long long)given);
+    else
+        module_fail(call->b.graph->module, STATUS_INVALID, "",
+                    "axis %lld is out of range: the array has %u ax%s, -%u to %u", (long long)given, rank,
+                    rank == 1 ? "is" : "es", rank, rank - 1);
     return false;
 }
 

@@ -49,23 +49,25 @@ static adze_status gradient_call(adze_context *context, const adze_array *in, si
 
 static bool argnums_are_sound(adze_context *context, const char *name, const int *argnums, size_t count)
 {
-    if (count == 0)
-        context_fail(context, ADZE_USAGE, "[%s] argnums is empty: %s must differentiate at least one argument", name,
-                     name);
+    if (count == 0 || argnums == NULL)
+        return context_fail(context, ADZE_USAGE,
+                            "[%s] argnums is empty: it should name at least one argument to differentiate, as {0} does",
+                            name) == ADZE_DONE;
     for (size_t i = 0; i < count; i++) {
         if (argnums[i] < 0)
-            context_fail(context, ADZE_USAGE, "[%s] argnums has %d: arguments are counted from 0", name, argnums[i]);
-        for (size_t k = 0; k < i && argnums[i] >= 0; k++)
+            return context_fail(context, ADZE_USAGE, "[%s] argnums has %d, should have numbers from 0 on", name,
+                                argnums[i]) == ADZE_DONE;
+        for (size_t k = 0; k < i; k++)
             if (argnums[k] == argnums[i])
-                context_fail(context, ADZE_USAGE, "[%s] argnums names argument %d twice", name, argnums[i]);
+                return context_fail(context, ADZE_USAGE, "[%s] argnums names argument %d twice", name, argnums[i]) ==
+                       ADZE_DONE;
     }
-    return context->status == ADZE_DONE;
+    return true;
 }
 
 static adze_closure *gradient_new(adze_context *context, const char *name, adze_closure *closure, const int *argnums,
                                   size_t count, bool values)
 {
-    context->status = ADZE_DONE;
     if (check_closure(context, closure, name, "the function") != ADZE_DONE)
         return NULL;
     if (!argnums_are_sound(context, name, argnums, count))
@@ -108,6 +110,10 @@ adze_status adze_vjp(adze_context *context, adze_closure *closure, const adze_ar
 {
     NodeList results = {0};
     size_t result_count = 0;
+    if (check_closure(context, closure, "vjp", "the function") != ADZE_DONE ||
+        check_handles(context, "vjp", "primal", primal, primal_count) != ADZE_DONE ||
+        check_handles(context, "vjp", "cotangent", cotangent, cotangent_count) != ADZE_DONE)
+        return context->status;
     ArrayNode **primals = nodes_of(primal, primal_count), **cotangents = nodes_of(cotangent, cotangent_count);
     adze_status status =
         primals == NULL || cotangents == NULL
@@ -128,12 +134,16 @@ adze_status adze_jvp(adze_context *context, adze_closure *closure, const adze_ar
 {
     NodeList results = {0};
     size_t result_count = 0;
+    if (check_closure(context, closure, "jvp", "the function") != ADZE_DONE ||
+        check_handles(context, "jvp", "primal", primal, primal_count) != ADZE_DONE ||
+        check_handles(context, "jvp", "tangent", tangent, primal_count) != ADZE_DONE)
+        return context->status;
     ArrayNode **primals = nodes_of(primal, primal_count), **tangents = nodes_of(tangent, primal_count);
     adze_status status = primals == NULL || tangents == NULL
                              ? no_memory(context)
                              : derive_jvp(context, closure, primals, tangents, primal_count, &results, &result_count);
     if (status == ADZE_DONE && result_count != out_count)
-        status = context_fail(context, ADZE_USAGE, "[jvp] the function gives %zu results, %zu were asked for",
+        status = context_fail(context, ADZE_USAGE, "[jvp] the function gives %zu results, room was given for %zu",
                               result_count, out_count);
     if (status == ADZE_DONE) {
         give_out(context, &results, 0, result_count, out);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/shapeless.h"
+#include "api/region.h"
 #include "passes/transform.h"
 
 typedef struct Mapped {
@@ -26,19 +26,30 @@ static int in_axis_of(const Mapped *mapped, size_t index)
     return mapped->in_count == 0 ? 0 : mapped->axis[index];
 }
 
-/* The axis of an argument, from the front; checks that all lengths agree. */
-static adze_status place_axis(adze_context *context, const ArrayNode *node, size_t index, int axis, int64_t *size)
+/* The axis of an argument, from the front; checks that all lengths agree. *first: the input that gave the size. */
+static adze_status place_axis(adze_context *context, const ArrayNode *node, size_t index, int axis, int64_t *size,
+                              size_t *first)
 {
+    StrBuf text = {0};
+    const int64_t length = axis < (int)node->type.rank ? node->type.dim[axis] : 0;
+    if (axis < (int)node->type.rank && (*size == NO_SIZE || *size == length)) {
+        *first = *size == NO_SIZE ? index : *first;
+        *size = length;
+        return ADZE_DONE;
+    }
+    array_type_print_sizes(context->engine, &node->type, &text);
     if (axis >= (int)node->type.rank)
-        return context_fail(context, ADZE_USAGE, "[vmap] input %zu has %u axes, axis %d should be mapped", index,
-                            node->type.rank, axis);
-    const int64_t length = node->type.dim[axis];
-    if (*size != NO_SIZE && *size != length)
-        return context_fail(context, ADZE_USAGE,
-                            "[vmap] input %zu has length %lld along its mapped axis, the inputs before have %lld",
-                            index, (long long)length, (long long)*size);
-    *size = length;
-    return ADZE_DONE;
+        strbuf_printf(&text, ", should have an axis %d to be mapped over: -1 in in_axes keeps it the same for all",
+                      axis);
+    else {
+        strbuf_printf(&text, ", its mapped axis %d should have the length ", axis);
+        size_print(context->engine, *size, &text);
+        strbuf_printf(&text, ", as that of argument %zu", *first);
+    }
+    const adze_status status =
+        context_fail(context, ADZE_USAGE, "[vmap] argument %zu is %s", index, strbuf_text(&text));
+    strbuf_release(&text);
+    return status;
 }
 
 /* An array of the type a slice has. */
@@ -53,13 +64,14 @@ static ArrayNode *slice_like(const ArrayNode *node, int axis)
 static adze_status make_slices(adze_context *context, const Mapped *mapped, const adze_array *in, size_t count,
                                NodeList *slices, int64_t *size)
 {
+    size_t first = 0;
     *size = NO_SIZE;
     for (size_t i = 0; i < count; i++) {
         ArrayNode *node = node_of(in[i]);
         const int axis = in_axis_of(mapped, i);
         if (node->error != NULL)
             return context_fail_node(context, node);
-        const adze_status status = axis < 0 ? ADZE_DONE : place_axis(context, node, i, axis, size);
+        const adze_status status = axis < 0 ? ADZE_DONE : place_axis(context, node, i, axis, size, &first);
         if (status != ADZE_DONE)
             return status;
         ArrayNode *slice = axis < 0 ? node_retain(node) : slice_like(node, axis);
@@ -68,7 +80,11 @@ static adze_status make_slices(adze_context *context, const Mapped *mapped, cons
         if (!kept)
             return context_fail(context, ADZE_NO_MEMORY, "out of memory");
     }
-    return *size == NO_SIZE ? context_fail(context, ADZE_USAGE, "[vmap] no input is mapped over an axis") : ADZE_DONE;
+    return *size == NO_SIZE
+               ? context_fail(context, ADZE_USAGE,
+                              "[vmap] no argument is mapped: in_axes should have an axis, not -1, for at least one of "
+                              "them, and there should be arguments")
+               : ADZE_DONE;
 }
 
 static const Graph *batched(Engine *engine, const Mapped *mapped, const Trace *trace, int64_t size)
@@ -87,6 +103,26 @@ static const Graph *batched(Engine *engine, const Mapped *mapped, const Trace *t
     return graph;
 }
 
+static adze_status check_out_axes(adze_context *context, const Mapped *mapped, const Trace *trace)
+{
+    if (mapped->out_count == 0)
+        return ADZE_DONE;
+    if (mapped->out_count != trace->result_count)
+        return context_fail(context, ADZE_USAGE, "[vmap] the function gives %u result%s, out_axes has %zu",
+                            trace->result_count, trace->result_count == 1 ? "" : "s", mapped->out_count);
+    for (uint32_t i = 0; i < trace->result_count; i++) {
+        const int axis = mapped->axis[mapped->in_count + i];
+        const uint32_t rank = value_type(trace->graph, trace->graph->result[i]).rank;
+        if (axis > (int)rank)
+            return context_fail(
+                context, ADZE_USAGE,
+                "[vmap] out_axes has %d for result %u, should be at most %u: the function gives %u ax%s, "
+                "and the mapped one is added",
+                axis, i, rank, rank, rank == 1 ? "is" : "es");
+    }
+    return ADZE_DONE;
+}
+
 static adze_status map_slices(adze_context *context, const Mapped *mapped, const adze_array *in, const NodeList *slices,
                               int64_t size, adze_results *results)
 {
@@ -99,9 +135,8 @@ static adze_status map_slices(adze_context *context, const Mapped *mapped, const
     for (size_t i = 0; i < slices->count && status == ADZE_DONE; i++)
         if (!node_list_add(&whole, node_of(in[i])))
             status = context_fail(context, ADZE_NO_MEMORY, "out of memory");
-    if (status == ADZE_DONE && mapped->out_count != 0 && mapped->out_count != trace.result_count)
-        status = context_fail(context, ADZE_USAGE, "[vmap] the function gives %u results, %zu axes were given for them",
-                              trace.result_count, mapped->out_count);
+    if (status == ADZE_DONE)
+        status = check_out_axes(context, mapped, &trace);
     if (status == ADZE_DONE) {
         const Graph *graph = batched(context->engine, mapped, &trace, size);
         status = graph == NULL ? trace_failed(context, &trace, "vmap")
@@ -119,8 +154,7 @@ static adze_status mapped_call(adze_context *context, const adze_array *in, size
     NodeList slices = {0};
     int64_t size;
     if (mapped->in_count != 0 && mapped->in_count != count)
-        return context_fail(context, ADZE_USAGE, "[vmap] %zu inputs came, %zu axes were given for them", count,
-                            mapped->in_count);
+        return context_fail(context, ADZE_USAGE, "[vmap] %zu arguments came, in_axes has %zu", count, mapped->in_count);
     adze_status status = make_slices(context, mapped, in, count, &slices, &size);
     if (status == ADZE_DONE)
         status = map_slices(context, mapped, in, &slices, size, results);
@@ -131,6 +165,8 @@ static adze_status mapped_call(adze_context *context, const adze_array *in, size
 adze_closure *adze_vmap(adze_context *context, adze_closure *closure, const int *in_axes, size_t in_count,
                         const int *out_axes, size_t out_count)
 {
+    if (check_closure(context, closure, "vmap", "the function") != ADZE_DONE)
+        return NULL;
     in_count = in_axes == NULL ? 0 : in_count;
     out_count = out_axes == NULL ? 0 : out_count;
     Mapped *mapped = calloc(1, sizeof *mapped + (in_count + out_count) * sizeof *mapped->axis);

@@ -69,13 +69,19 @@ static bool add_leaf(Walk *walk, ArrayNode *node)
 
 static bool refuse_node(Walk *walk, const ArrayNode *node)
 {
+    static const char ended[] = "[eval] an array made inside a traced function was used after that function returned: "
+                                "it has no elements, being made of arguments that stood for any value. Give it as a "
+                                "result of the function instead";
     if (node->error != NULL)
         walk->error = node->error;
+    else if (node->ended)
+        walk->error = walk->serial == 0 ? ended : ended + strlen("[eval] ");
     else if (walk->serial == 0)
         walk->error = "[eval] Attempting to eval an array during function transformations like compile or vmap is not "
-                      "allowed: inside them an array stands for any value.";
+                      "allowed: inside them an array stands for any value. To choose by a value, use adze_where, "
+                      "adze_cond or adze_while";
     else
-        walk->error = "an array made inside another traced function was used: it has no meaning outside of it";
+        walk->error = "an array of an inner function that is still being traced was used outside of that function";
     return false;
 }
 

@@ -61,7 +61,7 @@ static void add_result(const Lanes *lanes, uint32_t i, int32_t axis)
     Builder b = {lanes->to, {0}, 0};
     if (axis < 0 && lanes->mapped[function->result[i].id])
         module_fail(function->module, STATUS_INVALID, function->name,
-                    "vmap: result %u differs from lane to lane, should have an axis", i);
+                    "vmap: result %u differs from lane to lane, should have an axis, not -1", i);
     const Value result = lanes_result(lanes, i, axis >= 0);
     graph_add_result(lanes->to, axis < 0 ? result : build_move_axis(&b, result, 0, (uint32_t)axis),
                      function->result_name[i]);
