@@ -77,8 +77,9 @@ static adze_status check_argnums(adze_context *context, ArrayNode *const *in, si
         if (argnum[i] >= count)
             return context_fail(
                 context, ADZE_USAGE,
-                "[grad] argnums has %u, the function was called with %zu argument%s: they are counted from 0",
-                argnum[i], count, count == 1 ? "" : "s");
+                "[grad] Invalid argument number for function with %zu inputs: argnums has %u, the first "
+                "argument is 0",
+                count, argnum[i]);
         if (in[argnum[i]]->error == NULL && !is_differentiable(in[argnum[i]]))
             return context_fail(context, ADZE_INVALID,
                                 "[grad] argument %u is %s, which has no gradient: make it floating (adze_astype), or "
