@@ -524,6 +524,144 @@ static void test_steady(void **state)
     adze_context_free(c);
 }
 
+/* Threads that each bring shapes nobody has seen: traced and compiled at once. */
+typedef struct Tracer {
+    adze_compiled *f;
+    adze_closure *closure;
+    adze_context *context;
+    int first;
+    bool good;
+} Tracer;
+
+static adze_status doubled(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    (void)count;
+    (void)payload;
+    return adze_give(results, adze_add(c, in[0], adze_multiply(c, in[0], in[0])));
+}
+
+static void *trace_anew(void *payload)
+{
+    Tracer *tracer = payload;
+    tracer->good = true;
+    for (int i = 0; i < 6 && tracer->good; i++) {
+        adze_context *c = adze_scope(tracer->context);
+        adze_array x = random_array(c, 1 + (tracer->first + i) % 5, 3, 1), out[2];
+        tracer->good = adze_compiled_call(c, tracer->f, &x, 1, &out[0], 1) == ADZE_DONE &&
+                       adze_apply(c, tracer->closure, &x, 1, &out[1], 1) == ADZE_DONE &&
+                       memcmp(adze_data(c, out[0]), adze_data(c, out[1]), adze_size(x) * sizeof(float)) == 0;
+        adze_context_free(c);
+    }
+    return NULL;
+}
+
+static void test_threads_trace(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    adze_closure *closure = adze_closure_new(doubled, NULL, NULL);
+    const adze_leaf leaf = leaf_of("x", (const int64_t[]){9, 3});
+    const adze_compile_options few = {.no_disk_cache = true, .shapes_kept = 2};
+    const adze_compile_options any = {.no_disk_cache = true, .shapes = ADZE_SHAPES_ANY};
+    adze_compiled *f = adze_compiled_new(c, closure, &leaf, 1, &few);
+    check(c, f != NULL);
+    adze_closure *shapeless = adze_compile_with(c, closure, &any);
+    Tracer tracer[THREADS];
+    pthread_t thread[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        tracer[i] = (Tracer){.f = f, .closure = shapeless, .context = c, .first = i};
+        assert_int_equal(pthread_create(&thread[i], NULL, trace_anew, &tracer[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        assert_true(tracer[i].good);
+    }
+    adze_closure_free(shapeless);
+    adze_compiled_free(f);
+    adze_closure_free(closure);
+    adze_context_free(c);
+}
+
+/* ---- odd functions ---- */
+
+static adze_status constant(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    (void)in;
+    (void)payload;
+    return count == 0 ? adze_give(results, adze_exp(c, adze_scalar(c, 1))) : ADZE_DONE;
+}
+
+static adze_status passes_on(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    (void)c;
+    (void)count;
+    (void)payload;
+    adze_give(results, in[1]);
+    adze_give(results, in[0]);
+    return adze_give(results, in[1]);
+}
+
+static void test_odd(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    adze_array out[3], in[] = {adze_scalar(c, 3), adze_scalar(c, 4)};
+    const adze_leaf leaf[] = {{.name = "same", .element = ADZE_F32}, {.name = "same", .element = ADZE_F32}};
+    adze_closure *none = adze_closure_new(constant, NULL, NULL), *swap = adze_closure_new(passes_on, NULL, NULL);
+    adze_compiled *f = adze_compiled_new(c, none, NULL, 0, &plain);
+    check(c, f != NULL && adze_compiled_call(c, f, NULL, 0, out, 1) == ADZE_DONE);
+    assert_true(fabs(adze_item(c, out[0]) - exp(1)) < 1e-6);
+    adze_compiled *g = adze_compiled_new(c, none, leaf, 1, &plain);
+    check(c, g != NULL && adze_compiled_call(c, g, in, 1, NULL, 0) == ADZE_DONE);
+    adze_compiled *h = adze_compiled_new(c, swap, leaf, 2, &plain);
+    check(c, h != NULL && adze_compiled_call(c, h, in, 2, out, 3) == ADZE_DONE);
+    assert_true(adze_item(c, out[0]) == 4 && adze_item(c, out[1]) == 3 && adze_item(c, out[2]) == 4);
+    adze_compiled *all[] = {f, g, h};
+    for (int i = 0; i < 3; i++)
+        adze_compiled_free(all[i]);
+    adze_closure_free(none);
+    adze_closure_free(swap);
+    adze_context_free(c);
+}
+
+/* Sizes that data decide: results are as large as they became. */
+static void test_data_sizes(void **state)
+{
+    static const char text[] = "symbol k = 0..6 value\n"
+                               "graph @main(%x: f32[6], %k: i64[]) {\n"
+                               "  %b = bind_dimension %k {symbol = k}\n"
+                               "  %s = slice %x {starts = [0], limits = [k], strides = [1]}\n"
+                               "  return %s\n"
+                               "}\n";
+    (void)state;
+    adze_context *c = adze_context_new();
+    adze_graph *graph = adze_graph_parse(c, text, sizeof text - 1);
+    check(c, graph != NULL);
+    assert_string_equal(adze_graph_result(graph, 0)->dimension[0], "k");
+    adze_compiled *f = adze_compiled_from_graph(c, graph, &plain);
+    check(c, f != NULL);
+    const float x[] = {1, 2, 3, 4, 5, 6};
+    for (int64_t k = 0; k <= 6; k += 2) {
+        const int64_t six = 6;
+        adze_array in[] = {adze_from(c, x, &six, 1, ADZE_F32), adze_from(c, &k, NULL, 0, ADZE_I64)}, out;
+        check(c, adze_compiled_call(c, f, in, 2, &out, 1) == ADZE_DONE);
+        assert_int_equal(adze_shape(out)[0], k);
+        assert_memory_equal(adze_data(c, out), x, (size_t)k * sizeof *x);
+    }
+    /* as part of another function it has no type */
+    adze_closure *closure = adze_graph_closure(c, graph);
+    adze_array in[] = {adze_scalar(c, 1), adze_scalar(c, 1)}, out;
+    assert_int_not_equal(adze_apply(c, closure, in, 2, &out, 1), ADZE_DONE);
+    const int64_t six = 6, two = 2;
+    in[0] = adze_from(c, x, &six, 1, ADZE_F32);
+    in[1] = adze_from(c, &two, NULL, 0, ADZE_I64);
+    assert_int_equal(adze_apply(c, closure, in, 2, &out, 1), ADZE_UNSUPPORTED);
+    adze_closure_free(closure);
+    adze_compiled_free(f);
+    adze_graph_free(graph);
+    adze_context_free(c);
+}
+
 /* ---- inside other functions ---- */
 
 static adze_status calls_handle(adze_context *c, const adze_array *in, size_t count, adze_results *results,
@@ -786,6 +924,9 @@ int main(void)
         cmocka_unit_test(test_callback_failure),
         cmocka_unit_test(test_freeing),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads_trace),
+        cmocka_unit_test(test_odd),
+        cmocka_unit_test(test_data_sizes),
         cmocka_unit_test(test_steady),
         cmocka_unit_test(test_inside),
         cmocka_unit_test(test_ahead_of_time),
