@@ -2,7 +2,7 @@
  * How functions become graphs: element types as MLX promotes them, then ops of the IR. What all families share, and the
  * rules of functions.def itself; the other families have files of their own (rules_<family>.c).
  * A request's integers and reals are what adze_<name> was given besides arrays (see functions.c). */
-#include "api/rules.h"
+#include "api/complex.h"
 #include "api/shapeless.h"
 
 #include <math.h>
@@ -105,11 +105,15 @@ Value call_logical(RuleCall *call, Value x)
 
 Value rule_same(RuleCall *call)
 {
+    if (call_is_complex(call, call->in[0]))
+        return complex_unary(call, call->info->op, call->in[0]);
     return build_unary(&call->b, call->info->op, call->in[0]);
 }
 
 Value rule_floating(RuleCall *call)
 {
+    if (call_is_complex(call, call->in[0]))
+        return complex_unary(call, call->info->op, call->in[0]);
     return build_unary(&call->b, call->info->op, call_floating(call, call->in[0]));
 }
 
@@ -126,6 +130,8 @@ Value rule_square(RuleCall *call)
 
 Value rule_test(RuleCall *call)
 {
+    if (call_is_complex(call, call->in[0]))
+        return complex_unary(call, call->info->op, call->in[0]);
     return build_unary(&call->b, call->info->op, call_floating(call, call->in[0]));
 }
 
@@ -139,7 +145,7 @@ Value rule_stop_gradient(RuleCall *call)
 {
     static const ElementType bits[] = {[1] = ELEMENT_u8, [2] = ELEMENT_u16, [4] = ELEMENT_u32, [8] = ELEMENT_u64};
     const ElementType element = call_element(call, call->in[0]);
-    if (!element_is_floating(element))
+    if (!element_is_differentiable(element))
         return call->in[0];
     Value x = call->in[0];
     for (int i = 0; i < 2 && call_ready(call); i++) {
@@ -166,6 +172,8 @@ Value rule_binary(RuleCall *call)
 {
     Value x, y;
     call_promote(call, &x, &y);
+    if (call->info->op == OP_pow && call_is_complex(call, x))
+        return complex_power(call, x, y);
     return build_binary(&call->b, call->info->op, x, y);
 }
 
