@@ -146,20 +146,22 @@ static void cut(Pieces *pieces)
 }
 
 typedef struct Machines {
-    LLVMTargetMachineRef full, quick;
+    LLVMTargetMachineRef full, quick; /* NULL: not needed yet */
 } Machines;
 
-static Status compile_piece(Pieces *pieces, const Machines *machines, uint32_t piece, Diag *diag)
-{
-    const FunctionRange range = pieces->range[piece];
-    return compile_range(pieces->module, pieces->options, range.quick ? machines->quick : machines->full, range,
-                         LLVM_FORM_OBJECT, &pieces->object[piece], diag);
-}
+struct MachinePool {
+    pthread_mutex_t mutex;
+    Machines machines[4];
+    uint32_t count;
+};
 
-static Status create_machines(const Target *target, Machines *machines, Diag *diag)
+MachinePool *machine_pool_create(void)
 {
-    TRY(llvm_machine_create(target, LLVMCodeGenLevelDefault, &machines->full, diag));
-    return llvm_machine_create(target, LLVMCodeGenLevelNone, &machines->quick, diag);
+    MachinePool *pool = calloc(1, sizeof *pool);
+    if (pool && pthread_mutex_init(&pool->mutex, NULL) == 0)
+        return pool;
+    free(pool);
+    return NULL;
 }
 
 static void dispose_machines(Machines *machines)
@@ -170,17 +172,64 @@ static void dispose_machines(Machines *machines)
         LLVMDisposeTargetMachine(machines->quick);
 }
 
-static Status compile_pieces(Pieces *pieces, Diag *diag)
+void machine_pool_destroy(MachinePool *pool)
+{
+    if (!pool)
+        return;
+    while (pool->count > 0)
+        dispose_machines(&pool->machines[--pool->count]);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
+
+static Machines borrow_machines(MachinePool *pool)
 {
     Machines machines = {0};
-    Status status = create_machines(pieces->options->target, &machines, diag);
+    if (!pool)
+        return machines;
+    pthread_mutex_lock(&pool->mutex);
+    if (pool->count > 0)
+        machines = pool->machines[--pool->count];
+    pthread_mutex_unlock(&pool->mutex);
+    return machines;
+}
+
+static void return_machines(MachinePool *pool, Machines *machines)
+{
+    bool kept = false;
+    if (pool) {
+        pthread_mutex_lock(&pool->mutex);
+        kept = pool->count < sizeof pool->machines / sizeof pool->machines[0];
+        if (kept)
+            pool->machines[pool->count++] = *machines;
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    if (!kept)
+        dispose_machines(machines);
+}
+
+static Status compile_piece(Pieces *pieces, Machines *machines, uint32_t piece, Diag *diag)
+{
+    const FunctionRange range = pieces->range[piece];
+    LLVMTargetMachineRef *machine = range.quick ? &machines->quick : &machines->full;
+    const LLVMCodeGenOptLevel level = range.quick ? LLVMCodeGenLevelNone : LLVMCodeGenLevelDefault;
+    if (!*machine)
+        TRY(llvm_machine_create(pieces->options->target, level, machine, diag));
+    return compile_range(pieces->module, pieces->options, *machine, range, LLVM_FORM_OBJECT, &pieces->object[piece],
+                         diag);
+}
+
+static Status compile_pieces(Pieces *pieces, Diag *diag)
+{
+    Machines machines = borrow_machines(pieces->options->machines);
+    Status status = STATUS_OK;
     while (status == STATUS_OK && !atomic_load(&pieces->failed)) {
         const uint32_t i = atomic_fetch_add(&pieces->next, 1);
         if (i >= pieces->count)
             break;
         status = compile_piece(pieces, &machines, i, diag);
     }
-    dispose_machines(&machines);
+    return_machines(pieces->options->machines, &machines);
     if (status != STATUS_OK)
         atomic_store(&pieces->failed, true);
     return status;

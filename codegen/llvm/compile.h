@@ -18,6 +18,11 @@ void llvm_initialize(void);
 /* A target machine; dispose it with LLVMDisposeTargetMachine. */
 Status llvm_machine_create(const Target *target, LLVMCodeGenOptLevel level, LLVMTargetMachineRef *machine, Diag *diag);
 
+/* Machines that compilations borrow one after the other: making one takes as long as compiling a small kernel. */
+typedef struct MachinePool MachinePool;
+MachinePool *machine_pool_create(void); /* NULL: out of memory */
+void machine_pool_destroy(MachinePool *pool);
+
 /* Functions of the range as one LLVM module in the form asked; others are declared where they are used. */
 Status compile_range(const LoopModule *loops, const LlvmOptions *options, LLVMTargetMachineRef machine,
                      FunctionRange range, LlvmForm form, CodeBytes *code, Diag *diag);

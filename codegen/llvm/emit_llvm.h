@@ -18,6 +18,7 @@ typedef struct LlvmOptions {
     const char *prefix;           /* put before the name of every symbol that isn't exported; NULL: nothing */
     uint32_t jobs;                /* how many modules are compiled at once, 0 as 1 */
     const void *const *addresses; /* JIT: where each data item is; symbols are then visible. NULL: an artifact */
+    struct MachinePool *machines; /* for this target alone; NULL: they are made anew */
 } LlvmOptions;
 
 typedef enum { LLVM_FORM_TEXT, LLVM_FORM_BITCODE, LLVM_FORM_ASSEMBLY, LLVM_FORM_OBJECT } LlvmForm;

@@ -19,6 +19,7 @@ struct LlvmJit {
     Target target;
     uint32_t jobs;
     LLVMOrcLLJITRef session;
+    MachinePool *machines;
     atomic_uint next; /* number of the next module */
 };
 
@@ -90,7 +91,9 @@ Status llvm_jit_create(const Target *target, uint32_t jobs, LlvmJit **result, Di
         return diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
     jit->target = *target;
     jit->jobs = jobs;
-    const Status status = create_session(jit, diag);
+    jit->machines = machine_pool_create();
+    const Status status =
+        jit->machines ? create_session(jit, diag) : diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
     if (status == STATUS_OK)
         *result = jit;
     else
@@ -104,6 +107,7 @@ void llvm_jit_destroy(LlvmJit *jit)
         return;
     if (jit->session)
         LLVMConsumeError(LLVMOrcDisposeLLJIT(jit->session));
+    machine_pool_destroy(jit->machines);
     free(jit);
 }
 
@@ -131,6 +135,7 @@ static Status compile(LlvmJitModule *module, const LoopModule *loops, Diag *diag
         .prefix = module->prefix,
         .jobs = module->jit->jobs,
         .addresses = data_addresses(module),
+        .machines = module->jit->machines,
     };
     if (!options.addresses)
         return diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
