@@ -117,7 +117,7 @@ static bool near(double found, double due, double tolerance)
     return fabs(found - due) <= tolerance * fmax(1, fabs(due));
 }
 
-static void assert_equal(adze_context *c, const char *name, const char *what, adze_array found, adze_array due)
+static void assert_same_type(const char *name, const char *what, adze_array found, adze_array due)
 {
     if (adze_error_of(found) != NULL)
         fail_msg("%s: %s: %s", name, what, adze_error_of(found));
@@ -128,13 +128,76 @@ static void assert_equal(adze_context *c, const char *name, const char *what, ad
         if (adze_shape(found)[i] != adze_shape(due)[i])
             fail_msg("%s: %s: size %lld on axis %zu, due is %lld", name, what, (long long)adze_shape(found)[i], i,
                      (long long)adze_shape(due)[i]);
-    const double tolerance = tolerance_of(adze_element_of(due));
-    const float *x = adze_data(c, adze_astype(c, found, ADZE_F32)), *y = adze_data(c, adze_astype(c, due, ADZE_F32));
-    if (x == NULL || y == NULL)
-        fail_msg("%s: %s: %s", name, what, adze_message(c));
-    for (size_t i = 0; i < adze_size(due); i++)
-        if (!near((double)x[i], (double)y[i], tolerance))
-            fail_msg("%s: %s: element %zu is %.9g, due is %.9g", name, what, i, (double)x[i], (double)y[i]);
+}
+
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double half_of_bits(uint16_t bits)
+{
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    const double size = exponent == 0   ? ldexp(fraction, -24)
+                        : exponent < 31 ? ldexp(1024 + fraction, exponent - 25)
+                        : fraction == 0 ? (double)INFINITY
+                                        : (double)NAN;
+    return bits >> 15 ? -size : size;
+}
+
+static double element_at(const void *data, AdzeElement element, size_t i)
+{
+    switch (element) {
+    case ADZE_F32:
+        return (double)((const float *)data)[i];
+    case ADZE_F16:
+        return half_of_bits(((const uint16_t *)data)[i]);
+    case ADZE_BF16:
+        return (double)float_of_bits((uint32_t)((const uint16_t *)data)[i] << 16);
+    case ADZE_I32:
+        return ((const int32_t *)data)[i];
+    case ADZE_U32:
+        return ((const uint32_t *)data)[i];
+    default:
+        return ((const uint8_t *)data)[i];
+    }
+}
+
+/* What is compared once all of a case is computed, by one compiled model. */
+typedef struct Comparison {
+    const char *what;
+    adze_array found, due;
+    size_t copies; /* of due, one after the other in found */
+} Comparison;
+
+typedef struct Comparisons {
+    Comparison list[4 * MAX_ARRAYS];
+    size_t count;
+} Comparisons;
+
+static void compare(adze_context *c, const char *name, const Comparison *pair)
+{
+    const AdzeElement element = adze_element_of(pair->due);
+    const size_t size = adze_size(pair->due);
+    const void *found = adze_data(c, pair->found), *due = adze_data(c, pair->due);
+    for (size_t i = 0; i < pair->copies * size; i++) {
+        const double x = element_at(found, element, i), y = element_at(due, element, i % size);
+        if (!near(x, y, tolerance_of(element)))
+            fail_msg("%s: %s: element %zu is %.9g, due is %.9g", name, pair->what, i, x, y);
+    }
+}
+
+static void compare_all(adze_context *c, const char *name, const Comparisons *all)
+{
+    adze_array array[4 * MAX_ARRAYS];
+    for (size_t i = 0; i < all->count; i++)
+        array[i] = all->list[i].found;
+    if (adze_eval(c, array, all->count) != ADZE_DONE)
+        fail_msg("%s: %s", name, adze_message(c));
+    for (size_t i = 0; i < all->count; i++)
+        compare(c, name, &all->list[i]);
 }
 
 /* ---- the cases ---- */
@@ -179,7 +242,7 @@ static bool is_floating(adze_array x)
     return element == ADZE_F32 || element == ADZE_F16 || element == ADZE_BF16;
 }
 
-static void check_derivatives(adze_context *c, Case *self, const Answer *answer)
+static void add_derivatives(adze_context *c, Case *self, const Answer *answer, Comparisons *all)
 {
     adze_array out[MAX_ARRAYS], gradient[MAX_ARRAYS];
     const size_t count = answer->count[ROLE_IN];
@@ -190,8 +253,11 @@ static void check_derivatives(adze_context *c, Case *self, const Answer *answer)
     if (status != ADZE_DONE)
         fail_msg("%s: vjp: %s", self->name, adze_message(c));
     for (size_t i = 0, next = 0; i < count; i++)
-        if (is_floating(answer->array[ROLE_IN][i]))
-            assert_equal(c, self->name, "gradient", gradient[i], answer->array[ROLE_GRAD][next++]);
+        if (is_floating(answer->array[ROLE_IN][i])) {
+            const adze_array due = answer->array[ROLE_GRAD][next++];
+            assert_same_type(self->name, "gradient", gradient[i], due);
+            all->list[all->count++] = (Comparison){"gradient", gradient[i], due, 1};
+        }
 }
 
 static adze_array twice(adze_context *c, adze_array x)
@@ -200,7 +266,7 @@ static adze_array twice(adze_context *c, adze_array x)
     return adze_concatenate(c, (const adze_array[]){one, one}, 2, 0);
 }
 
-static void check_mapped(adze_context *c, Case *self, const Answer *answer)
+static void add_mapped(adze_context *c, Case *self, const Answer *answer, Comparisons *all)
 {
     adze_array in[MAX_ARRAYS], out[MAX_ARRAYS];
     adze_closure *closure = adze_closure_new(call_case, self, NULL);
@@ -212,25 +278,32 @@ static void check_mapped(adze_context *c, Case *self, const Answer *answer)
     adze_closure_free(mapped);
     if (status != ADZE_DONE)
         fail_msg("%s: vmap: %s", self->name, adze_message(c));
-    for (size_t i = 0; i < self->result_count; i++)
-        assert_equal(c, self->name, "mapped", out[i], twice(c, answer->array[ROLE_OUT][i]));
+    for (size_t i = 0; i < self->result_count; i++) {
+        const adze_array due = answer->array[ROLE_OUT][i];
+        assert_same_type(self->name, "mapped", out[i], twice(c, due));
+        all->list[all->count++] = (Comparison){"mapped", out[i], due, 2};
+    }
 }
 
 static void test_case(void **state)
 {
     Case self = *(const Case *)*state;
     Answer answer;
+    Comparisons all = {.count = 0};
     adze_array out[MAX_ARRAYS];
     adze_context *c = adze_context_new();
     read_answer(c, self.name, &answer);
     self.result_count = answer.count[ROLE_OUT];
     self.run(c, answer.array[ROLE_IN], out);
-    for (size_t i = 0; i < self.result_count; i++)
-        assert_equal(c, self.name, "result", out[i], answer.array[ROLE_OUT][i]);
-    if (answer.count[ROLE_COT] > 0) {
-        check_derivatives(c, &self, &answer);
-        check_mapped(c, &self, &answer);
+    for (size_t i = 0; i < self.result_count; i++) {
+        assert_same_type(self.name, "result", out[i], answer.array[ROLE_OUT][i]);
+        all.list[all.count++] = (Comparison){"result", out[i], answer.array[ROLE_OUT][i], 1};
     }
+    if (answer.count[ROLE_COT] > 0) {
+        add_derivatives(c, &self, &answer, &all);
+        add_mapped(c, &self, &answer, &all);
+    }
+    compare_all(c, self.name, &all);
     adze_context_free(c);
 }
 
