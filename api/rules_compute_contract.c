@@ -3,7 +3,8 @@
  * Hadamard transforms. */
 #include "api/rules_compute.h"
 
-#include <string.h>
+/* Up to as many rows, products with matrices that indices name are bound by reading those. */
+enum { FEW_ROWS = 4 };
 
 /* ---- tensordot ---- */
 
@@ -56,15 +57,39 @@ static Value flat_batch(RuleCall *call, Value x)
     return call_reshape_from(call, x, 0, size, 3);
 }
 
-/* The matrices of x that the next operand names, if its flag says that there are indices. */
-static Value chosen_matrices(RuleCall *call, Value x, bool has_indices, uint32_t *next, const char *side)
+/* The next operand as indices of matrices. */
+static Value next_indices(RuleCall *call, uint32_t *next, const char *side)
 {
-    if (!has_indices)
-        return x;
     const Value indices = call->in[(*next)++];
     if (!element_is_integer(call_element(call, indices)))
         return call_fail(call, "Got %s_indices with invalid dtype. Indices must be integral.", side);
-    return build_take(&call->b, flat_batch(call, x), cast(call, indices, ELEMENT_i64), 0, "clamp");
+    return cast(call, indices, ELEMENT_i64);
+}
+
+static Value take_matrices(RuleCall *call, Value x, Value indices)
+{
+    return build_take(&call->b, flat_batch(call, x), indices, 0, "clamp");
+}
+
+/* As sums of products: the matrices that indices name are read where they are, once for each of few rows, and no copy
+ * of them is made for a contraction to pack. */
+static Value sum_of_products(RuleCall *call, Value x, Value y, Value indices)
+{
+    ElementType own;
+    const uint32_t x_rank = call_rank(call, x), rank = call_rank(call, indices);
+    x = call_wide(call, build_expand_dims(&call->b, x, x_rank), &own);
+    y = take_matrices(call, y, build_expand_dims(&call->b, indices, rank)); /* [indices…, 1 for the rows, K, N] */
+    const int64_t axis = (x_rank > rank + 2 ? x_rank : rank + 2) - 1;
+    const Value product = multiply(call, x, cast(call, y, call_element(call, x)));
+    return cast(call, build_reduce(&call->b, OP_reduce_sum, product, &axis, 1, false), own);
+}
+
+static bool has_few_rows(RuleCall *call, Value x, Value y)
+{
+    const uint32_t rank = call_rank(call, x);
+    const Dim rows = dim_of(call, x, rank - 2);
+    return dim_is_constant(rows) && rows.constant <= FEW_ROWS && rank < MAX_RANK &&
+           dim_equal(dim_of(call, x, rank - 1), dim_of(call, y, call_rank(call, y) - 2));
 }
 
 /* integers: whether there are left indices, right indices; the operands follow a and b. */
@@ -77,9 +102,13 @@ Value rule_gather_mm(RuleCall *call)
     y = call_floating(call, y);
     if (call_rank(call, x) < 2 || call_rank(call, y) < 2)
         return call_fail(call, "Both arrays must have at least 2 dimensions.");
-    x = chosen_matrices(call, x, request_integer(call, 0) != 0, &next, "lhs");
-    y = chosen_matrices(call, y, request_integer(call, 1) != 0, &next, "rhs");
-    return build_matmul(&call->b, x, y);
+    if (request_integer(call, 0) != 0)
+        x = take_matrices(call, x, next_indices(call, &next, "lhs"));
+    if (request_integer(call, 1) == 0 || !call_ready(call))
+        return build_matmul(&call->b, x, y);
+    const Value indices = next_indices(call, &next, "rhs");
+    return call_ready(call) && has_few_rows(call, x, y) ? sum_of_products(call, x, y, indices)
+                                                        : build_matmul(&call->b, x, take_matrices(call, y, indices));
 }
 
 /* Each element of a mask [batch…, row blocks, column blocks] as a block of x, the last ones cut off. */
