@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 #include "adze/adze.h"
+#include "api/memory.h"
 #include "codegen/target.h"
 #include "ir/build.h"
 #include "passes/passes.h"
@@ -32,6 +33,9 @@ typedef struct ArrayType {
 } ArrayType;
 
 int64_t array_type_size(const ArrayType *type); /* elements; -1 when the number overflows */
+/* A caller's shape and element type. What is wrong with them, in text; NULL: nothing, and *type and *bytes are set. */
+const char *array_type_make(const int64_t *shape, size_t rank, AdzeElement element, ArrayType *type, size_t *bytes,
+                            char text[128]);
 bool array_type_equal(const ArrayType *a, const ArrayType *b);
 /* f32[2,3] */
 void array_type_print(const ArrayType *type, StrBuf *out);
@@ -40,9 +44,10 @@ typedef struct Engine Engine;
 
 typedef struct Buffer {
     atomic_uint refs;
-    Engine *engine; /* counts the bytes; NULL for memory of others */
+    Engine *engine; /* whose memory it is; NULL for memory of others */
     void *data;
     size_t bytes;
+    Block block;                    /* of the engine */
     void (*release)(void *payload); /* of memory of others; may be NULL */
     void *payload;
 } Buffer;
@@ -121,7 +126,7 @@ struct Engine {
     ModelCache *models;
     Worker *worker;
     atomic_uint contexts;
-    atomic_size_t active_bytes, peak_bytes;
+    Memory memory;
     ArrayNode *no_memory;    /* the error that needs no memory */
     struct SizeTable *sizes; /* that traces don't know: see shapeless.h */
 };
@@ -146,7 +151,7 @@ struct adze_context {
     Engine *engine;
     NodeList owned;
     StrBuf message, trail; /* what went wrong; the transforms it came through */
-    StrBuf shown;
+    StrBuf shown, printed;
     adze_status status;
 };
 
@@ -170,6 +175,8 @@ const char *handle_fault(const Engine *engine, adze_array array);
 /* Fails with "[name] what i …" for the first handle that has a fault. */
 adze_status check_handles(adze_context *context, const char *name, const char *what, const adze_array *array,
                           size_t count);
+/* Where the elements are, computed if need be; the array's. NULL on failure. */
+Buffer *context_buffer(adze_context *context, adze_array array);
 static inline ArrayNode *node_of(adze_array array)
 {
     return (ArrayNode *)array.node;

@@ -30,28 +30,15 @@ void array_type_print(const ArrayType *type, StrBuf *out)
 
 /* ---- buffers ---- */
 
-static void count_bytes(Engine *engine, size_t bytes)
-{
-    const size_t active = atomic_fetch_add(&engine->active_bytes, bytes) + bytes;
-    size_t peak = atomic_load(&engine->peak_bytes);
-    while (active > peak && !atomic_compare_exchange_weak(&engine->peak_bytes, &peak, active))
-        ;
-}
-
 Buffer *buffer_new(Engine *engine, size_t bytes)
 {
     Buffer *buffer = calloc(1, sizeof *buffer);
-    const size_t rounded = (bytes + ADZE_ALIGNMENT - 1) / ADZE_ALIGNMENT * ADZE_ALIGNMENT;
-    void *data = rounded < bytes ? NULL : aligned_alloc(ADZE_ALIGNMENT, rounded == 0 ? ADZE_ALIGNMENT : rounded);
-    if (buffer == NULL || data == NULL) {
+    const Block block = buffer == NULL ? (Block){0} : memory_take(&engine->memory, bytes);
+    if (block.data == NULL) {
         free(buffer);
-        free(data);
         return NULL;
     }
-    *buffer = (Buffer){.refs = 1, .engine = engine_retain(engine), .data = data, .bytes = bytes};
-    buffer->release = free;
-    buffer->payload = data;
-    count_bytes(engine, bytes);
+    *buffer = (Buffer){.refs = 1, .engine = engine_retain(engine), .data = block.data, .bytes = bytes, .block = block};
     return buffer;
 }
 
@@ -77,7 +64,7 @@ void buffer_release(Buffer *buffer)
     if (buffer->release != NULL)
         buffer->release(buffer->payload);
     if (buffer->engine != NULL) {
-        atomic_fetch_sub(&buffer->engine->active_bytes, buffer->bytes);
+        memory_give(&buffer->engine->memory, buffer->block);
         engine_release(buffer->engine);
     }
     free(buffer);

@@ -12,15 +12,20 @@
 #include "api/shapeless.h"
 #include "ir/element.h"
 
+/* What all say who have none; a limit that was met says more. */
+static const char no_memory[] = "out of memory";
+
 /* ---- engine ---- */
 
 Engine *engine_new(void)
 {
     Engine *engine = calloc(1, sizeof *engine);
-    if (engine == NULL)
+    if (engine == NULL || !memory_init(&engine->memory)) {
+        free(engine);
         return NULL;
+    }
     atomic_init(&engine->refs, 1);
-    engine->no_memory = node_error("out of memory");
+    engine->no_memory = node_error(no_memory);
     engine->sizes = size_table_new();
     Diag diag;
     diag_init(&diag);
@@ -34,6 +39,7 @@ Engine *engine_new(void)
     model_cache_destroy(engine->models);
     node_release(engine->no_memory);
     size_table_free(engine->sizes);
+    memory_release(&engine->memory);
     free(engine);
     return NULL;
 }
@@ -59,6 +65,7 @@ void engine_release(Engine *engine)
     node_release(engine->no_memory);
     size_table_free(engine->sizes);
     pthread_mutex_destroy(&engine->mutex);
+    memory_release(&engine->memory);
     free(engine);
 }
 
@@ -101,12 +108,16 @@ void adze_context_free(adze_context *context)
     strbuf_release(&context->message);
     strbuf_release(&context->trail);
     strbuf_release(&context->shown);
+    strbuf_release(&context->printed);
     engine_release(context->engine);
     free(context);
 }
 
 adze_array context_own(adze_context *context, ArrayNode *node)
 {
+    char text[256];
+    if (node == NULL && memory_refusal(&context->engine->memory, text, sizeof text))
+        node = node_error(text);
     if (node == NULL)
         return (adze_array){context->engine->no_memory};
     if (atomic_load_explicit(&node->family, memory_order_relaxed) == NULL)
@@ -148,7 +159,12 @@ adze_array adze_keep(adze_context *context, adze_array array)
 
 static adze_status fail_with(adze_context *context, adze_status status, const char *text)
 {
+    char refusal[256];
     context->message.length = context->trail.length = 0;
+    if (strcmp(text, no_memory) == 0 && memory_refusal(&context->engine->memory, refusal, sizeof refusal)) {
+        status = ADZE_NO_MEMORY;
+        text = refusal;
+    }
     strbuf_add(&context->message, text);
     strbuf_add(&context->trail, "");
     context->status = status;
@@ -208,26 +224,10 @@ const char *adze_message(adze_context *context)
     return context->message.length == 0 ? "" : strbuf_text(&context->shown);
 }
 
-size_t adze_active_bytes(const adze_context *context)
-{
-    return atomic_load(&context->engine->active_bytes);
-}
-
-size_t adze_peak_bytes(const adze_context *context)
-{
-    return atomic_load(&context->engine->peak_bytes);
-}
-
-void adze_reset_peak(adze_context *context)
-{
-    atomic_store(&context->engine->peak_bytes, atomic_load(&context->engine->active_bytes));
-}
-
 /* ---- arrays from host memory ---- */
 
-/* What is wrong with a shape and element type, in text; NULL: nothing, and *type and *bytes are set. */
-static const char *make_type(const int64_t *shape, size_t rank, AdzeElement element, ArrayType *type, size_t *bytes,
-                             char text[128])
+const char *array_type_make(const int64_t *shape, size_t rank, AdzeElement element, ArrayType *type, size_t *bytes,
+                            char text[128])
 {
     if (rank > MAX_RANK) {
         snprintf(text, 128, "[array] %zu axes came, at most %d are supported", rank, MAX_RANK);
@@ -257,7 +257,7 @@ adze_array adze_from(adze_context *context, const void *data, const int64_t *sha
     ArrayType type;
     size_t bytes;
     char text[128];
-    const char *fault = make_type(shape, rank, element, &type, &bytes, text);
+    const char *fault = array_type_make(shape, rank, element, &type, &bytes, text);
     if (fault != NULL)
         return context_own(context, node_error(fault));
     Buffer *buffer = buffer_new(context->engine, bytes);
@@ -272,7 +272,7 @@ adze_array adze_adopt(adze_context *context, void *data, const int64_t *shape, s
     ArrayType type;
     size_t bytes;
     char text[128];
-    const char *fault = make_type(shape, rank, element, &type, &bytes, text);
+    const char *fault = array_type_make(shape, rank, element, &type, &bytes, text);
     Buffer *buffer = fault == NULL ? buffer_adopt(data, bytes, release, payload) : NULL;
     if (buffer == NULL && release != NULL)
         release(payload);
@@ -359,7 +359,7 @@ adze_status adze_async_eval(adze_context *context, const adze_array *array, size
     return ADZE_DONE;
 }
 
-const void *adze_data(adze_context *context, adze_array array)
+Buffer *context_buffer(adze_context *context, adze_array array)
 {
     ArrayNode *node = node_of(array);
     if (check_handles(context, "data", "array", &array, 1) != ADZE_DONE)
@@ -368,7 +368,13 @@ const void *adze_data(adze_context *context, adze_array array)
         return NULL;
     while (atomic_load(&node->buffer) == NULL && node->value != NULL)
         node = node->value;
-    return atomic_load(&node->buffer)->data;
+    return atomic_load(&node->buffer);
+}
+
+const void *adze_data(adze_context *context, adze_array array)
+{
+    const Buffer *buffer = context_buffer(context, array);
+    return buffer == NULL ? NULL : buffer->data;
 }
 
 /* The format's words, then the array's type. */

@@ -146,7 +146,7 @@ static void test_many_different_evaluations(void **state)
     assert_int_equal(info.compiled_models, different);
     assert_true(info.models <= MODEL_CACHE_MODELS && info.model_bytes <= MODEL_CACHE_BYTES);
     assert_true(info.kernels <= KERNEL_CACHE_KERNELS && info.kernel_bytes <= KERNEL_CACHE_BYTES);
-    assert_int_equal(adze_active_bytes(c), 0);
+    assert_int_equal(adze_get_active_memory(c), 0);
 #ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory */
     if (different >= 4 * MODEL_CACHE_MODELS)
         assert_true(end < middle + middle / 8);

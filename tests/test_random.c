@@ -211,7 +211,7 @@ static void test_bits(void **state)
     const adze_array key = adze_random_key(c, SEED);
     for (int width = 1; width <= 4; width *= 2) {
         Arena arena;
-        char name[16];
+        char name[32];
         arena_init(&arena);
         snprintf(name, sizeof name, "bits_%d", width);
         const char *due = load(name, elements[width], &arena).data;

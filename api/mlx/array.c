@@ -101,19 +101,19 @@ int mlxrs_shim_clear_streams(void)
 
 int mlx_get_peak_memory(size_t *res)
 {
-    *res = adze_peak_bytes(mlx_root());
+    *res = adze_get_peak_memory(mlx_root());
     return 0;
 }
 
 int mlx_get_active_memory(size_t *res)
 {
-    *res = adze_active_bytes(mlx_root());
+    *res = adze_get_active_memory(mlx_root());
     return 0;
 }
 
 int mlx_reset_peak_memory(void)
 {
-    adze_reset_peak(mlx_root());
+    adze_reset_peak_memory(mlx_root());
     return 0;
 }
 

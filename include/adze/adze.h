@@ -66,10 +66,20 @@ ADZE_API const char *adze_message(adze_context *context);
 ADZE_API adze_status adze_failure(adze_context *context, adze_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Bytes of arrays: now, and at most since the family's first context or the last reset. */
-ADZE_API size_t adze_active_bytes(const adze_context *context);
-ADZE_API size_t adze_peak_bytes(const adze_context *context);
-ADZE_API void adze_reset_peak(adze_context *context);
+/* Memory of arrays, in bytes, of all contexts of the family. Adopted memory isn't counted.
+ *   active  in use by arrays and by evaluation
+ *   peak    the most that was active since the first context or the last reset, which makes it 0
+ *   cache   kept for arrays to come; at most the cache limit (1 GiB; 0: nothing is kept)
+ *   limit   active memory stays below it: what would go beyond fails with a message. SIZE_MAX, the default: none
+ * Setting a limit gives the one before. MLX's memory.h, but for the limit of a context in place of the process. */
+ADZE_API size_t adze_get_active_memory(const adze_context *context);
+ADZE_API size_t adze_get_peak_memory(const adze_context *context);
+ADZE_API void adze_reset_peak_memory(adze_context *context);
+ADZE_API size_t adze_get_cache_memory(const adze_context *context);
+ADZE_API size_t adze_get_memory_limit(const adze_context *context);
+ADZE_API size_t adze_set_memory_limit(adze_context *context, size_t bytes);
+ADZE_API size_t adze_set_cache_limit(adze_context *context, size_t bytes);
+ADZE_API void adze_clear_cache(adze_context *context);
 
 /* ---------------------------------------------------------------- arrays ---- */
 
@@ -101,6 +111,12 @@ ADZE_API const void *adze_data(adze_context *context, adze_array array);
 ADZE_API adze_status adze_read(adze_context *context, adze_array array, void *data, size_t bytes);
 /* The one element as a number; NaN on failure. */
 ADZE_API double adze_item(adze_context *context, adze_array array);
+
+/* The elements as MLX prints them: array([1, 2, 3], dtype=int32); of an axis longer than six the first and last three.
+ * The text is the context's, until its next call of this. NULL on failure. */
+ADZE_API const char *adze_array_tostring(adze_context *context, adze_array array);
+/* The same into text[size], cut to fit and ended by 0; gives the whole length as snprintf does, -1 on failure. */
+ADZE_API int64_t adze_array_tostring_into(adze_context *context, adze_array array, char *text, size_t size);
 
 /* ---------------------------------------------------------------- functions ---- */
 
@@ -194,6 +210,7 @@ ADZE_API adze_status adze_export(adze_context *context, adze_closure *closure, c
 #include "adze/compiled.h"
 #include "adze/compute.h"
 #include "adze/control.h"
+#include "adze/dlpack.h"
 #include "adze/fft.h"
 #include "adze/linalg.h"
 #include "adze/random.h"
