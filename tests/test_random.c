@@ -455,11 +455,11 @@ static void test_refuses(void **state)
     refused(adze_random_randint(c, zero, one, &two, 1, ADZE_F32, key), "randint only accepts integer types and bool");
     refused(adze_random_bernoulli(c, adze_scalar_i32(c, 1), NULL, 0, key), "must be a float type");
     refused(adze_random_bernoulli(c, three(c), &two, 1, key), "broadcast");
-    refused(adze_random_categorical(c, logits(c), 3, key), "axis 3 of an array with 3 axes");
-    refused(adze_random_categorical(c, one, 0, key), "axis 0 of an array with 0 axes");
+    refused(adze_random_categorical(c, logits(c), 3, key), "axis 3 is out of range: the array has 3 axes");
+    refused(adze_random_categorical(c, one, 0, key), "axis 0 was asked for, a scalar has none");
     refused(adze_random_categorical_shape(c, logits(c), 0, &two, 1, key), "logits without their axis");
     assert_non_null(adze_error_of(adze_random_categorical_num_samples(c, logits(c), 0, -1, key)));
-    refused(adze_random_permutation(c, one, 0, key), "axis 0 of an array with 0 axes");
+    refused(adze_random_permutation(c, one, 0, key), "axis 0 was asked for, a scalar has none");
     assert_non_null(adze_error_of(adze_random_permutation_arange(c, -1, key)));
     assert_non_null(adze_error_of(adze_random_split_num(c, key, -1)));
     adze_context_free(c);
