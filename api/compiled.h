@@ -47,10 +47,17 @@ typedef struct Signature {
     uint32_t symbol_count;
 } Signature;
 
-typedef enum { SIZES_EXACT, SIZES_OPEN, SIZES_ALIKE } SizesPlan;
+/* Which sizes are symbols. Those that have a name always are, 0 never. */
+typedef enum {
+    SIZES_EXACT, /* no others */
+    SIZES_OPEN,  /* all */
+    SIZES_ALIKE, /* all but 1; equal sizes are one symbol, in the next two as well */
+    SIZES_INNER, /* nor are sizes of last axes (features), on whatever axis */
+    SIZES_BATCH, /* only the size of the first leaf's axis 0, on whatever axis */
+    SIZES_PLANS
+} SizesPlan;
 
-/* EXACT: numbers, but where a dimension has a name. OPEN: all are symbols. ALIKE: symbols, one for each size other than
- * 1. `leaves` may be NULL: no names. */
+/* `leaves` may be NULL: no names. */
 bool signature_init(Signature *signature, Engine *engine, const ArrayType *type, const Leaves *leaves, uint32_t count,
                     SizesPlan plan);
 /* The trace has ended: its symbols are free for others. What they were compared by stays. */

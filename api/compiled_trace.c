@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What compiled functions are traced for: leaves as they were described, and signatures: types whose sizes are numbers
  * or symbols. A shapeless function is traced with a symbol for every size first. Where that fails because sizes must be
- * equal, or 1, sizes that are equal now become one symbol, and such a signature fits only shapes that are alike. */
+ * equal, or certain numbers, it is tried again with fewer and fewer symbols; such a signature fits only shapes whose
+ * sizes are equal where they are now, and the same numbers where they are numbers. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,14 +116,26 @@ static int64_t *size_at(const Signature *signature, uint32_t place)
     return &signature->type[place / MAX_RANK].dim[place % MAX_RANK];
 }
 
-/* Whether a size becomes a symbol. */
-static bool is_open(const Leaves *leaves, uint32_t place, int64_t size, SizesPlan plan)
+static bool is_last_size(const ArrayType *type, uint32_t count, int64_t size)
 {
+    for (uint32_t i = 0; i < count; i++)
+        if (type[i].rank >= 2 && type[i].dim[type[i].rank - 1] == size)
+            return true;
+    return false;
+}
+
+/* Whether a size becomes a symbol. */
+static bool is_open(const ArrayType *type, uint32_t count, const Leaves *leaves, uint32_t place, SizesPlan plan)
+{
+    const int64_t size = type[place / MAX_RANK].dim[place % MAX_RANK];
     if (leaves != NULL && leaves->leaf[place / MAX_RANK].value != NULL)
         return false;
     if (name_at(leaves, place) != NULL)
         return true;
-    return plan == SIZES_OPEN ? size != 0 : plan == SIZES_ALIKE && size != 0 && size != 1;
+    if (size == 0 || (size == 1 && plan != SIZES_OPEN))
+        return false;
+    return plan == SIZES_OPEN || plan == SIZES_ALIKE || (plan == SIZES_INNER && !is_last_size(type, count, size)) ||
+           (plan == SIZES_BATCH && type[0].rank > 0 && type[0].dim[0] == size);
 }
 
 /* Whether two open sizes are one symbol. Sizes of an enclosing trace are handles: equal ones are the same size. */
@@ -131,7 +144,7 @@ static bool are_one(const Leaves *leaves, uint32_t a, uint32_t b, int64_t size_a
     const char *name_a = name_at(leaves, a), *name_b = name_at(leaves, b);
     if (name_a != NULL && name_b != NULL)
         return strcmp(name_a, name_b) == 0;
-    return name_a == NULL && name_b == NULL && plan == SIZES_ALIKE && size_a == size_b;
+    return name_a == NULL && name_b == NULL && plan >= SIZES_ALIKE && size_a == size_b;
 }
 
 /* Gives the place its symbol; earlier[0 … earlier_count): places that have one. */
@@ -172,7 +185,7 @@ bool signature_init(Signature *signature, Engine *engine, const ArrayType *type,
         for (uint32_t k = 0; good && k < type[i].rank; k++) {
             const uint32_t place = i * MAX_RANK + k;
             signature->first[place] = SIZE_GIVEN;
-            if (is_open(leaves, place, type[i].dim[k], plan))
+            if (is_open(type, count, leaves, place, plan))
                 good = open_size(signature, engine, type, leaves, place, plan, earlier, &earlier_count);
         }
     }
@@ -265,10 +278,13 @@ static adze_status trace_plan(adze_context *context, adze_closure *closure, cons
 adze_status trace_for(adze_context *context, adze_closure *closure, const ArrayType *type, const Leaves *leaves,
                       uint32_t count, adze_shapes shapes, const char *what, Signature *signature, Trace *trace)
 {
+    const bool any = shapes == ADZE_SHAPES_ANY;
     const uint64_t failures = size_failures(context->engine);
-    const adze_status status = trace_plan(context, closure, type, leaves, count,
-                                          shapes == ADZE_SHAPES_ANY ? SIZES_OPEN : SIZES_EXACT, what, signature, trace);
-    if (status == ADZE_DONE || shapes != ADZE_SHAPES_ANY || size_failures(context->engine) == failures)
-        return status;
-    return trace_plan(context, closure, type, leaves, count, SIZES_ALIKE, what, signature, trace);
+    adze_status status = ADZE_FAILED;
+    for (int plan = any ? SIZES_OPEN : SIZES_EXACT; plan < (any ? SIZES_PLANS : SIZES_OPEN); plan++) {
+        status = trace_plan(context, closure, type, leaves, count, (SizesPlan)plan, what, signature, trace);
+        if (status == ADZE_DONE || size_failures(context->engine) == failures)
+            break; /* done, or failed whatever the sizes */
+    }
+    return status;
 }

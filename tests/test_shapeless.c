@@ -136,6 +136,29 @@ static void test_one_trace(void **state)
     check_shapes(attention, 1, 1, batches, 4, 4, 1);
 }
 
+/* (B, S, 6) -> heads (B, 2, S, 3): 6 must be a number, the others are free */
+static adze_status split_heads(adze_context *c, const adze_array *in, size_t count, adze_results *results,
+                               void *payload)
+{
+    const int64_t *shape = adze_shape(in[0]);
+    const int64_t split[] = {shape[0], shape[1], 2, adze_size_divide(c, shape[2], 2)};
+    float weights[6 * 4];
+    (void)count;
+    (void)payload;
+    for (int i = 0; i < 24; i++)
+        weights[i] = (float)(i - 10) / 8;
+    const adze_array w = adze_from(c, weights, (const int64_t[]){6, 4}, 2, ADZE_F32);
+    adze_give(results, adze_softmax(c, adze_reshape(c, in[0], split, 4), -1));
+    return adze_give(results, adze_matmul(c, in[0], w));
+}
+
+static void test_known_features(void **state)
+{
+    (void)state;
+    const int64_t batches[][4] = {{2, 3, 6}, {4, 5, 6}, {3, 7, 6}, {9, 17, 6}};
+    check_shapes(split_heads, 2, 1, batches, 3, 4, 3); /* all free, equal ones, then 6 known */
+}
+
 /* Sizes that must be equal: traced again for each way they are, and not for each shape. */
 static void test_equal_sizes(void **state)
 {
@@ -461,10 +484,10 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_trace),    cmocka_unit_test(test_equal_sizes), cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_gradient),     cmocka_unit_test(test_vmap_inside), cmocka_unit_test(test_nested),
-        cmocka_unit_test(test_control_flow), cmocka_unit_test(test_table),       cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_one_trace), cmocka_unit_test(test_known_features), cmocka_unit_test(test_equal_sizes),
+        cmocka_unit_test(test_empty),     cmocka_unit_test(test_gradient),       cmocka_unit_test(test_vmap_inside),
+        cmocka_unit_test(test_nested),    cmocka_unit_test(test_control_flow),   cmocka_unit_test(test_table),
+        cmocka_unit_test(test_refuses),   cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,7 +98,9 @@ ADZE_API adze_status adze_graph_write(adze_context *context, const adze_graph *g
 typedef enum adze_shapes {
     ADZE_SHAPES_CACHED = 0, /* new shapes or element types are traced and compiled when they come */
     ADZE_SHAPES_ANY = 1,    /* shapeless: traced once for all shapes of the same ranks. Where the function needs some
-                               sizes to be equal, or 1 (x + y of two leaves), it is traced once for each way they are */
+                               sizes to be equal (x + y of two leaves), or numbers (x w with a captured w), it is traced
+                               once for each way they are: sizes of last axes, at most all but the first leaf's axis 0,
+                               are numbers then. What still can't be told without the sizes is an error */
     ADZE_SHAPES_FIXED = 2   /* others are an error */
 } adze_shapes;
 
