@@ -104,7 +104,6 @@ static char *describe_failure(Engine *engine, const Request *request, const Diag
                               uint32_t count)
 {
     StrBuf text = {0};
-    bool known = true;
     const FunctionInfo *info = &function_info[request->function];
     strbuf_printf(&text, "[%s] %s", info->name,
                   diag->first == NULL ? "out of memory" : without_op(diag->first->what, info));
@@ -112,10 +111,7 @@ static char *describe_failure(Engine *engine, const Request *request, const Diag
     for (uint32_t i = 0; i < count; i++) {
         strbuf_add(&text, i == 0 ? "" : ", ");
         array_type_print_sizes(engine, &input[i]->type, &text);
-        known = known && array_type_is_static(&input[i]->type);
     }
-    if (!known)
-        size_note_failure(engine);
     strbuf_add(&text, count == 0 ? "" : ")");
     return text.text;
 }

@@ -196,11 +196,6 @@ int64_t size_of_dim(Engine *engine, const Module *module, Dim dim)
     return size;
 }
 
-void size_note_failure(Engine *engine)
-{
-    atomic_fetch_add(&engine->sizes->failures, 1);
-}
-
 uint64_t size_failures(const Engine *engine)
 {
     return atomic_load(&engine->sizes->failures);
@@ -292,6 +287,7 @@ void size_print(Engine *engine, int64_t size, StrBuf *out)
 {
     SizeTable *table = engine->sizes;
     const uint32_t expression = size < 0 ? expression_of(size) : 0;
+    atomic_fetch_add(&table->failures, size < 0);
     pthread_mutex_lock(&table->mutex);
     if (expression != 0 && expression <= table->last)
         dim_print(table->module, (Dim){.expression = expression}, out);

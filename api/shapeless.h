@@ -35,16 +35,16 @@ void size_symbol_release(Engine *engine, int64_t size);
 Dim size_to_dim(Engine *engine, int64_t size, Module *module);
 /* -1 when memory is out, or when data decide the size. */
 int64_t size_of_dim(Engine *engine, const Module *module, Dim dim);
-/* Functions that failed on sizes that weren't known, so far: whether knowing them may help. */
-void size_note_failure(Engine *engine);
-uint64_t size_failures(const Engine *engine);
 /* The same for types. */
 Type array_type_to(Engine *engine, const ArrayType *type, Module *module);
 /* false: see size_of_dim. */
 bool array_type_of(Engine *engine, const Module *module, Type type, ArrayType *result);
-/* f32[2,n1,2*n1+1] */
+/* f32[2,n1,2*n1+1], for messages of failures: those that name unknown sizes are counted. */
 void array_type_print_sizes(Engine *engine, const ArrayType *type, StrBuf *out);
 void size_print(Engine *engine, int64_t size, StrBuf *out);
+
+/* Failures whose messages named sizes that weren't known, so far: whether knowing them may help. */
+uint64_t size_failures(const Engine *engine);
 
 /* The dimensions of `from`'s module in another: replacement[i], of `to`, is for symbol i. Symbols that are a
  * dimension of a parameter are what the argument has there; others keep their names. In `arena`; NULL: failed, in
