@@ -64,10 +64,13 @@ static void import_node(Importer *importer, const Node *node)
     }
     for (uint32_t i = 0; i < node->operand_count; i++)
         operand[i] = value_map_get(&importer->map, node->operand[i]);
+    uint32_t attr_count = 0;
     for (uint32_t i = 0; i < node->attr_count; i++) {
-        attr[i] = node->attr[i];
-        if (!import_attr(importer, &attr[i]))
+        attr[attr_count] = node->attr[i];
+        if (!import_attr(importer, &attr[attr_count]))
             return;
+        /* A source that the module doesn't take is left behind. */
+        attr_count += attr[attr_count].key != ATTR_source || attr[attr_count].integer != 0;
     }
     for (uint32_t i = 0; i < node->region_count; i++)
         region[i] = import_region(importer, node->region[i]);
@@ -75,7 +78,7 @@ static void import_node(Importer *importer, const Node *node)
                            .operand = operand,
                            .operand_count = node->operand_count,
                            .attr = attr,
-                           .attr_count = node->attr_count,
+                           .attr_count = attr_count,
                            .region = region,
                            .region_count = node->region_count,
                            .location = module_location(module, location_text(importer->from->module, node->location)),

@@ -532,6 +532,87 @@ static void test_pairs(void **state)
     adze_context_free(c);
 }
 
+/* ---- lanes that go different ways ---- */
+
+static unsigned next_random(unsigned *random)
+{
+    *random = *random * 1664525u + 1013904223u;
+    return *random >> 8;
+}
+
+/* Mapped over lanes on both sides of cond's predicate: each as alone. Sampled. */
+static void test_lanes(void **state)
+{
+    (void)state;
+    static const float lane[] = {-0.4f, 0.7f, -1.1f, 1.3f};
+    unsigned random = 7;
+    adze_context *c = adze_context_new();
+    for (int i = 0; i < 40; i++) {
+        const int outer = (int)(next_random(&random) % CHAIN_COUNT), inner = (int)(next_random(&random) % CHAIN_COUNT);
+        const adze_array lanes = vector(c, lane, 4);
+        adze_array out;
+        double due[4];
+        adze_closure *f = chain_wrap(c, (ChainLink)outer, chain_wrap(c, (ChainLink)inner, plain(sine)));
+        adze_closure *mapped = adze_vmap(c, f, NULL, 0, NULL, 0);
+        done(c, adze_apply(c, mapped, &lanes, 1, &out, 1));
+        for (int k = 0; k < 4; k++)
+            due[k] = apply(c, f, lane[k]);
+        assert_elements(c, out, due, 4);
+        adze_closure_free(f);
+        adze_closure_free(mapped);
+    }
+    adze_context_free(c);
+}
+
+/* ---- sizes that calls decide ---- */
+
+/* Σ of what the recurrence carries and gives, from 1; payload counts the traces. */
+FUNCTION(counted_recurrence)
+{
+    UNUSED;
+    adze_array w = in[0], out[2];
+    const adze_array one = adze_scalar(c, 1);
+    ++*(int *)payload;
+    adze_closure *body = adze_closure_new(recurrence, &w, NULL);
+    const adze_status status = adze_scan(c, body, &one, 1, in + 1, 1, ADZE_LENGTH_OF_INPUTS, false, out, 2);
+    adze_closure_free(body);
+    return status == ADZE_DONE ? adze_give(results, adze_add(c, out[0], adze_sum(c, out[1], NULL, 0, false))) : status;
+}
+
+static void test_shapeless(void **state)
+{
+    (void)state;
+    int traces = 0;
+    const float x[] = {1, -2, 0.5f, 3, 1, 2};
+    adze_context *c = adze_context_new();
+    adze_closure *f = adze_closure_new(counted_recurrence, &traces, NULL);
+    adze_closure *g = adze_value_and_grad(c, f, (const int[]){0, 1}, 2);
+    adze_closure *any =
+        adze_compile_with(c, g, &(adze_compile_options){.shapes = ADZE_SHAPES_ANY, .no_disk_cache = true});
+    for (int64_t size = 1; size <= 6; size++) {
+        const adze_array in[] = {adze_scalar(c, 0.8f), vector(c, x, size)};
+        adze_array out[3], due[3];
+        float numbers[6];
+        double expected[6];
+        done(c, adze_apply(c, any, in, 2, out, 3));
+        const int before = traces;
+        done(c, adze_apply(c, g, in, 2, due, 3));
+        traces = before;
+        for (int i = 0; i < 3; i++) {
+            const size_t count = i < 2 ? 1 : (size_t)size;
+            done(c, adze_read(c, due[i], numbers, count * sizeof *numbers));
+            for (size_t k = 0; k < count; k++)
+                expected[k] = numbers[k];
+            assert_elements(c, out[i], expected, count);
+        }
+    }
+    assert_in_range(traces, 1, 2);
+    adze_closure_free(f);
+    adze_closure_free(g);
+    adze_closure_free(any);
+    adze_context_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +620,7 @@ int main(void)
         cmocka_unit_test(test_switch), cmocka_unit_test(test_switch_lanes),   cmocka_unit_test(test_while),
         cmocka_unit_test(test_scan),   cmocka_unit_test(test_scan_gradients), cmocka_unit_test(test_while_lanes),
         cmocka_unit_test(test_fori),   cmocka_unit_test(test_exports),        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_lanes),  cmocka_unit_test(test_shapeless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

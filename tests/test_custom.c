@@ -364,13 +364,45 @@ static void test_freed_once(void **state)
     adze_context_free(c);
 }
 
+/* ---- as data ---- */
+
+/* A graph keeps the rules that are graphs, and forgets the one for vmap. */
+static void test_captured_graph(void **state)
+{
+    (void)state;
+    adze_array out;
+    adze_context *c = adze_context_new();
+    const adze_array lanes = vector(c, (const float[]){1, 2, 3}, 3);
+    const adze_leaf leaf = {.name = "x", .element = ADZE_F32};
+    adze_closure *custom = custom_square(c, 7);
+    adze_graph *graph = adze_capture(c, custom, &leaf, 1);
+    if (graph == NULL)
+        fail_msg("%s", adze_message(c));
+    const char *text = adze_graph_text(graph);
+    assert_non_null(strstr(text, "rules = \"vjp,jvp\""));
+    assert_null(strstr(text, "source"));
+    adze_graph *again = adze_graph_parse(c, text, strlen(text));
+    if (again == NULL)
+        fail_msg("%s", adze_message(c));
+    adze_closure *f = adze_graph_closure(c, again), *g = grad_of(c, adze_closure_retain(f));
+    adze_closure *mapped = vmap_of(c, adze_closure_retain(f));
+    assert_float_equal(apply(c, g, 2), 12, 0);
+    assert_float_equal(tangent_at(c, f, 2), 20, 0);
+    done(c, adze_apply(c, mapped, &lanes, 1, &out, 1));
+    assert_elements(c, out, (const double[]){1, 4, 9}, 3);
+    adze_graph_free(graph);
+    adze_graph_free(again);
+    keep_first(NULL, (adze_closure *const[]){custom, f, g, mapped}, 4);
+    adze_context_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_rule),  cmocka_unit_test(test_mapped_then_derived),
         cmocka_unit_test(test_vmap_axes),  cmocka_unit_test(test_order),
         cmocka_unit_test(test_captures),   cmocka_unit_test(test_vmap_rule_captures),
-        cmocka_unit_test(test_freed_once),
+        cmocka_unit_test(test_freed_once), cmocka_unit_test(test_captured_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
