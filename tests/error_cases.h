@@ -10,7 +10,7 @@ typedef struct ErrorCase {
     adze_status (*run)(adze_context *c); /* what the mistake came back with; the message is the context's */
 } ErrorCase;
 
-extern const ErrorCase error_cases[];
-extern const size_t error_case_count;
+/* Each ends with a NULL name. */
+extern const ErrorCase transform_error_cases[], control_error_cases[], array_error_cases[];
 
 #endif

@@ -168,6 +168,14 @@ static const Case cases[] = {
      "region(%a: f64[n], %b: f64[n]) { %c = mul %a, %b %d = sin %c return %d } return %r }"},
     {"(%x: f64[n]) { %r = custom %x {name = \"square\"} region(%a: f64[n]) { %b = mul %a, %a return %b } "
      "region(%a: f64[n], %ct: f64[n], %y: f64[n]) { %b = add %a, %a %c = mul %b, %ct return %c } return %r }"},
+    {"(%x: f64[n], %y: f64[n]) { %r = custom %x, %y {name = \"product\", rules = \"jvp\"} "
+     "region(%a: f64[n], %b: f64[n]) { %c = mul %a, %b return %c } "
+     "region(%a: f64[n], %b: f64[n], %s: f64[n], %t: f64[n]) { %c = mul %s, %b %d = mul %t, %a %e = add %c, %d "
+     "return %e } %q = sin %r return %q }"},
+    {"(%x: f64[n]) { %r = custom %x {name = \"square\", rules = \"vjp,jvp\"} "
+     "region(%a: f64[n]) { %b = mul %a, %a return %b } "
+     "region(%a: f64[n], %ct: f64[n], %y: f64[n]) { %b = add %a, %a %c = mul %b, %ct return %c } "
+     "region(%a: f64[n], %t: f64[n]) { %b = add %a, %a %c = mul %b, %t return %c } %q = exp %r return %q }"},
     {"(%x: f64[n], %k: f64[n]) { %i = constant 0 : i64 %j, %y, %r = while %i, %x, %x, %k {carry_count = 3, bound = 5} "
      "region(%a: i64, %b: f64[n], %c: f64[n], %d: f64[n]) { %n = constant 3 : i64 %t = less %a, %n return %t } "
      "region(%a: i64, %b: f64[n], %c: f64[n], %d: f64[n]) { %o = constant 1 : i64 %s = add %a, %o %m = mul %b, %d "

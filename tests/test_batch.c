@@ -168,6 +168,10 @@ static const char *const cases[] = {
     "(%x: f64[n], %y: f64[n]) { %r = custom %x, %y {name = \"mine\"} "
     "region(%a: f64[n], %b: f64[n]) { %c = mul %a, %b return %c } "
     "region(%a: f64[n], %b: f64[n], %t: f64[n], %c: f64[n]) { %d = mul %t, %b return %d, %b } return %r }",
+    "(%x: f64[n], %y: f64[n]) { %r = custom %x, %y {name = \"mine\", rules = \"vjp,jvp\"} "
+    "region(%a: f64[n], %b: f64[n]) { %c = mul %a, %b return %c } "
+    "region(%a: f64[n], %b: f64[n], %t: f64[n], %c: f64[n]) { %d = mul %t, %b return %d, %b } "
+    "region(%a: f64[n], %b: f64[n], %s: f64[n], %t: f64[n]) { %d = mul %s, %b %e = add %d, %t return %e } return %r }",
 };
 
 static Module *parse(const char *text, Diag *diag)

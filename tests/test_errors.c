@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Failures: a callback that fails comes out with its own message under every transform, three deep, from two threads at
- * once, and the next call works; and what a user gets to read when something is wrong (error_cases.c, compared with
+ * once, and the next call works; and what a user gets to read when something is wrong (error_cases_*.c, compared with
  * golden/errors.txt; ADZE_REBASE=1 writes that file: then read the difference).
  *     test_errors [seed]: of the chains that are also computed */
 #include <setjmp.h>
@@ -178,21 +178,53 @@ static void test_chains(void **state)
     adze_context_free(c);
 }
 
+/* ---- what outlives a trace on real arrays ---- */
+
+/* Keeps its square in the context outside. payload: that context, then the array. */
+static adze_status keeping(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    adze_array *kept = payload;
+    (void)count;
+    kept[1] = adze_keep(kept[0].node, adze_square(c, in[0]));
+    return adze_give(results, kept[1]);
+}
+
+/* Under grad, vjp and jvp an array has a value, also afterwards. */
+static void test_kept_value(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    adze_array kept[2] = {{c}}, in = adze_scalar(c, 3), out;
+    adze_closure *f = adze_closure_new(keeping, kept, NULL), *g = adze_grad(c, f, NULL, 0);
+    assert_int_equal(adze_apply(c, g, &in, 1, &out, 1), ADZE_DONE);
+    assert_float_equal(adze_item(c, kept[1]), 9, 0);
+    assert_float_equal(adze_item(c, adze_add(c, kept[1], out)), 15, 0);
+    adze_closure_free(f);
+    adze_closure_free(g);
+    adze_context_free(c);
+}
+
 /* ---- what users read ---- */
 
-/* Every case in a family of its own, after which that still works. */
+/* In a family of its own, after which that still works. */
+static void run_case(const ErrorCase *mistake, FILE *to)
+{
+    adze_context *c = adze_context_new();
+    const adze_status status = mistake->run(c);
+    fprintf(to, "%s: %s\n", mistake->name, adze_message(c));
+    if (status == ADZE_DONE || adze_message(c)[0] == 0)
+        fail_msg("%s: nothing failed", mistake->name);
+    if (!works(c))
+        fail_msg("after %s: %s", mistake->name, adze_message(c));
+    adze_context_free(c);
+}
+
 static void run_cases(FILE *to)
 {
-    for (size_t i = 0; i < error_case_count; i++) {
-        adze_context *c = adze_context_new();
-        const adze_status status = error_cases[i].run(c);
-        fprintf(to, "%s: %s\n", error_cases[i].name, adze_message(c));
-        if (status == ADZE_DONE || adze_message(c)[0] == 0)
-            fail_msg("%s: nothing failed", error_cases[i].name);
-        if (!works(c))
-            fail_msg("after %s: %s", error_cases[i].name, adze_message(c));
-        adze_context_free(c);
-    }
+    const ErrorCase *const table[] = {transform_error_cases, control_error_cases, array_error_cases};
+    for (int i = 0; i < 3; i++)
+        for (const ErrorCase *mistake = table[i]; mistake->name != NULL; mistake++)
+            run_case(mistake, to);
 }
 
 static void compare_with(const char *path, char *found)
@@ -232,7 +264,8 @@ static void test_golden(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_own_message), cmocka_unit_test(test_two_threads),
-                                       cmocka_unit_test(test_chains), cmocka_unit_test(test_golden)};
+                                       cmocka_unit_test(test_chains), cmocka_unit_test(test_kept_value),
+                                       cmocka_unit_test(test_golden)};
     if (argc > 1)
         seed = (unsigned)strtoul(argv[1], NULL, 10);
     return cmocka_run_group_tests(tests, NULL, NULL);
