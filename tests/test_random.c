@@ -356,6 +356,47 @@ static void test_exported(void **state)
     adze_context_free(c);
 }
 
+/* Noise of whatever shape x has. */
+static adze_status add_noise(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    const int64_t *size = adze_shape(in[0]);
+    const size_t rank = adze_rank(in[0]);
+    const adze_array noise = adze_random_normal(c, size, rank, ADZE_F32, 0, 1, in[1]);
+    const adze_array choice = adze_random_categorical(c, in[0], -1, in[1]);
+    (void)count;
+    (void)payload;
+    adze_give(results, choice);
+    return adze_give(results, adze_add(c, noise, adze_random_permutation(c, in[0], 0, in[1])));
+}
+
+static void test_shapeless(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    adze_closure *f = adze_closure_new(add_noise, NULL, NULL);
+    const adze_leaf leaf[] = {{.element = ADZE_F32, .rank = 2, .shape = (const int64_t[]){5, 3}},
+                              {.element = ADZE_U32, .rank = 1, .shape = (const int64_t[]){2}}};
+    const adze_compile_options options = {.shapes = ADZE_SHAPES_ANY, .no_disk_cache = true};
+    adze_compiled *compiled = adze_compiled_new(c, f, leaf, 2, &options);
+    if (compiled == NULL)
+        fail_msg("%s", adze_message(c));
+    for (int64_t rows = 5; rows < 8; rows++) {
+        const int64_t size[] = {rows, 3};
+        const adze_array x = adze_reshape(c, adze_arange(c, 0, (double)rows * 3, 1, ADZE_F32), size, 2);
+        const adze_array in[] = {x, adze_random_key(c, SEED)};
+        adze_array plain[2], out[2];
+        assert_int_equal(adze_apply(c, f, in, 2, plain, 2), ADZE_DONE);
+        if (adze_compiled_call(c, compiled, in, 2, out, 2) != ADZE_DONE)
+            fail_msg("%s", adze_message(c));
+        for (int i = 0; i < 2; i++)
+            assert_same(c, "shapeless", out[i], data_of(c, plain[i]));
+    }
+    assert_int_equal(adze_compiled_counts(compiled).traces, 1);
+    adze_compiled_free(compiled);
+    adze_closure_free(f);
+    adze_context_free(c);
+}
+
 /* ---- derivatives ---- */
 
 /* Sum over a draw scaled by its two parameters; which draw: payload. */
@@ -470,7 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bits),       cmocka_unit_test(test_equals_mlx), cmocka_unit_test(test_split),
         cmocka_unit_test(test_transforms), cmocka_unit_test(test_exported),   cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_moments),    cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_shapeless),  cmocka_unit_test(test_moments),    cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
