@@ -70,23 +70,53 @@ static Status lower(Program *program, ProgramGroup *group, Diag *diag)
     return check_kernels(group, where, diag);
 }
 
-static Status lower_new(Program *program, uint32_t at, const Graph *graph, NodeId node, Diag *diag)
+static Status lower_new(Program *program, ProgramGroup *group, uint64_t hash, Diag *diag)
 {
+    if (!VEC_GROW(&program->arena, program, lowered))
+        return out_of_memory(diag);
+    TRY(lower(program, group, diag));
+    program->lowered[program->lowered_count++] = group;
+    return intern_add(&program->known, &program->arena, hash, program->lowered_count) ? STATUS_OK : out_of_memory(diag);
+}
+
+typedef struct GroupQuery {
+    const Program *program;
+    const Node *node;
+} GroupQuery;
+
+static bool same_group(const void *context, uint32_t id)
+{
+    const GroupQuery *asked = context;
+    const ProgramGroup *known = asked->program->lowered[id - 1];
+    const Node *node = graph_node(known->graph, known->node);
+    return strcmp(node_string(node, ATTR_kind), node_string(asked->node, ATTR_kind)) == 0 && node->region_count == 1 &&
+           graph_structure_equal(node->region[0], asked->node->region[0]);
+}
+
+/* A group that wasn't seen: lowered, unless one like it was. */
+static Status add_group(Program *program, uint32_t at, const Graph *graph, NodeId node, Diag *diag)
+{
+    const GroupQuery asked = {program, graph_node(graph, node)};
     ProgramGroup *group = ARENA_NEW(&program->arena, ProgramGroup, 1);
-    if (!group || !VEC_GROW(&program->arena, program, lowered))
+    if (!group)
         return out_of_memory(diag);
     group->graph = graph;
     group->node = node;
-    TRY(lower(program, group, diag));
+    const uint64_t hash = asked.node->region_count == 1 ? graph_structure_hash(asked.node->region[0]) : 0;
+    const uint32_t known = asked.node->region_count == 1 ? intern_find(&program->known, hash, same_group, &asked) : 0;
+    if (known != 0)
+        group->same = program->lowered[known - 1];
+    else
+        TRY(lower_new(program, group, hash, diag));
     program->group[at] = group;
     program->group_count++;
-    program->lowered[program->lowered_count++] = group;
     return STATUS_OK;
 }
 
 const ProgramGroup *program_group(const Program *program, const Graph *graph, NodeId node)
 {
-    return program->group[find_slot(program, graph, node)];
+    const ProgramGroup *group = program->group[find_slot(program, graph, node)];
+    return group->same ? group->same : group;
 }
 
 /* All kernels join the module: those that differ in sizes alone as one function. */
@@ -125,8 +155,8 @@ static Status query(void *user, const Graph *graph, NodeId node, PlanGroup *info
         return out_of_memory(context->diag);
     const uint32_t at = find_slot(program, graph, node);
     if (!program->group[at])
-        TRY(lower_new(program, at, graph, node, context->diag));
-    const ProgramGroup *group = program->group[at];
+        TRY(add_group(program, at, graph, node, context->diag));
+    const ProgramGroup *group = program_group(program, graph, node);
     *info = (PlanGroup){group->lowered.temporary_bytes, group->lowered.in_place};
     return STATUS_OK;
 }

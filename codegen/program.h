@@ -8,12 +8,14 @@
 
 #include "codegen/codegen.h"
 #include "codegen/lower/lower.h"
+#include "ir/intern.h"
 #include "passes/plan.h"
 
-/* A group's kernels, lowered once for each node of each graph. */
+/* A group's kernels. Groups of equal structure are lowered once: deep networks repeat a layer. */
 typedef struct ProgramGroup {
     const Graph *graph;
     NodeId node;
+    const struct ProgramGroup *same; /* that was lowered instead; NULL: this one was */
     LoweredGroup lowered;
     uint32_t function[MAX_KERNELS]; /* in the loop module; known when all groups are lowered */
 } ProgramGroup;
@@ -40,8 +42,9 @@ struct Program {
     Plan plan;
     ProgramGroup **group; /* hash table by graph and node */
     uint32_t group_count, group_capacity;
-    ProgramGroup **lowered; /* the same, in the order they were lowered */
+    ProgramGroup **lowered; /* those that were lowered, in this order */
     uint32_t lowered_count, lowered_capacity;
+    Intern known; /* the same by structure: 1 + index */
     ProgramSymbols symbols;
     ProgramWeights weights;
     uint32_t entry; /* function */

@@ -37,7 +37,7 @@ Graph *graph_create(Module *module, const char *name)
 
 /* ---- attributes ---- */
 
-static uint64_t attr_hash(uint64_t hash, const Attr *attr)
+uint64_t attr_hash(uint64_t hash, const Attr *attr)
 {
     uint64_t bits;
     hash = hash_word(hash, attr->key);

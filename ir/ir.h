@@ -378,6 +378,10 @@ void graph_add_result(Graph *graph, Value value, const char *name);
 
 const Node *graph_node(const Graph *graph, NodeId node);
 const Node *graph_definition(const Graph *graph, Value value); /* the node that gives the value */
+/* Structure of graphs of one module: nodes, attributes, regions and types, but not names and locations. Nodes that call
+ * named graphs are equal when they call the same one. */
+uint64_t graph_structure_hash(const Graph *graph);
+bool graph_structure_equal(const Graph *a, const Graph *b);
 Value node_result(const Node *node, uint32_t index);
 Type value_type(const Graph *graph, Value value);
 const char *parameter_name(const Graph *graph, uint32_t index);

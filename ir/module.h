@@ -13,5 +13,6 @@ struct ConstantTable *constant_table_create(Arena *arena);
 /* Elements, rank and dimensions are possible: no negative dimension, at most 2^48 elements. */
 Status type_check(Module *module, const char *where, Type type);
 bool attr_equal(const Attr *a, const Attr *b);
+uint64_t attr_hash(uint64_t hash, const Attr *attr); /* continues `hash` */
 
 #endif

@@ -23,6 +23,7 @@ typedef struct Group {
     const char *kind;
     uint32_t first, last;               /* node ids it spans */
     uint32_t node_count, operand_count; /* operands of all its nodes together */
+    uint32_t reduction_count;           /* softmax is two */
     Type space;                         /* shape worked over; of rows before reduction, of a heavy node's result */
     uint64_t axes;                      /* rows: reduced axes */
     bool closed;                        /* takes no consumers in any more */
@@ -46,7 +47,7 @@ typedef struct Grouping {
     ValueMap map; /* values that exist in `to` */
 } Grouping;
 
-enum { MAX_GROUP_NODES = 192, MAX_GROUP_OPERANDS = 60, MAX_SEARCH = 4096 };
+enum { MAX_GROUP_NODES = 192, MAX_GROUP_OPERANDS = 60, MAX_GROUP_REDUCTIONS = 32, MAX_SEARCH = 4096 };
 
 static Status pass_group_graph(PassContext *context, const Graph *in, Graph *out);
 
@@ -86,8 +87,8 @@ static const struct {
 /* Nodes that stay as they are at the top: sources, aliases, control flow. */
 static bool stays(const Node *node)
 {
-    return node->op == OP_parameter || node->op == OP_constant || node->op == OP_reshape ||
-           node->op == OP_view || node->op == OP_bind_dimension || (op_info[node->op].traits & CONTROL) != 0;
+    return node->op == OP_parameter || node->op == OP_constant || node->op == OP_reshape || node->op == OP_view ||
+           node->op == OP_bind_dimension || (op_info[node->op].traits & CONTROL) != 0;
 }
 
 /* Copied into every user: costs nothing there. */
@@ -211,6 +212,7 @@ static void merge(Grouping *g, Group *producer, Group *consumer)
     consumer->last = producer->last > consumer->last ? producer->last : consumer->last;
     consumer->node_count += producer->node_count;
     consumer->operand_count += producer->operand_count;
+    consumer->reduction_count += producer->reduction_count;
     if (producer->family != POINTWISE_FAMILY) {
         consumer->family = producer->family;
         consumer->kind = producer->kind;
@@ -408,7 +410,8 @@ static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *
 {
     Group *consumer = group_of_node(g, reader_id), *producer = group_of_value(g, value);
     const Node *reader = &g->from->node[reader_id];
-    if (producer == NULL || producer == consumer || producer->node_count + consumer->node_count > MAX_GROUP_NODES)
+    if (producer == NULL || producer == consumer || producer->node_count + consumer->node_count > MAX_GROUP_NODES ||
+        producer->reduction_count + consumer->reduction_count > MAX_GROUP_REDUCTIONS)
         return;
     const bool is_root = (op_info[reader->op].traits & POINTWISE) == 0;
     const bool fits = families_fit(g, producer, consumer, value, reader, broadcast) ||
@@ -493,6 +496,8 @@ static void form_group(Grouping *g, uint32_t id)
     group->family = node_family(node, &group->kind);
     group->space = value_type(g->from, group->family == ROWS_FAMILY ? node->operand[0] : value);
     group->axes = group->family == ROWS_FAMILY ? reduced_axes(node) : 0;
+    if (group->family == ROWS_FAMILY)
+        group->reduction_count = node->op == OP_softmax || node->op == OP_log_softmax ? 2 : 1;
     g->group_of[id] = g->group_count;
     merge_sort(g, id);
     if (group->family == POINTWISE_FAMILY || group->family == ROWS_FAMILY)
