@@ -70,6 +70,22 @@ Value build_dot(Builder *b, Value x, Value y, const int64_t *batch_x, const int6
                 const int64_t *contract_x, const int64_t *contract_y, uint32_t contract_count, ElementType element);
 Value build_matmul(Builder *b, Value x, Value y);
 
+/* Linear algebra: the last two axes are matrices. */
+Value build_matrix_transpose(Builder *b, Value x);
+/* Where row + offset >= column, x, else 0; upper: where row + offset <= column. */
+Value build_lower_part(Builder *b, Value x, int64_t offset);
+Value build_upper_part(Builder *b, Value x, int64_t offset);
+Value build_diagonal(Builder *b, Value x); /* [..., n, n] → [..., n] */
+Value build_identity(Builder *b, Type type); /* ones where row = column */
+Value build_cholesky(Builder *b, Value a);
+Value build_triangular_solve(Builder *b, Value a, Value x, bool lower, bool transposed, bool unit_diagonal);
+void build_lu(Builder *b, Value a, Value result[3]);
+void build_qr(Builder *b, Value a, Value result[2]);
+void build_eigh(Builder *b, Value a, Value result[2]);
+void build_svd(Builder *b, Value a, bool full, Value result[3]);
+/* Rows of x in the order that indices [..., m] name. */
+Value build_take_rows(Builder *b, Value x, Value indices);
+
 typedef struct WindowSpec { /* one entry for each spatial axis; pointers may be NULL: ones for strides and dilations,
                                zeros for padding */
     const int64_t *window, *strides, *dilation, *input_dilation;

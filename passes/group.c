@@ -82,6 +82,12 @@ static const struct {
     {OP_scatter, ALONE_FAMILY, "scatter"},
     {OP_put_along, ALONE_FAMILY, "scatter"},
     {OP_dynamic_update, ALONE_FAMILY, "scatter"},
+    {OP_cholesky, ALONE_FAMILY, "linalg"},
+    {OP_triangular_solve, ALONE_FAMILY, "linalg"},
+    {OP_lu, ALONE_FAMILY, "linalg"},
+    {OP_qr, ALONE_FAMILY, "linalg"},
+    {OP_eigh, ALONE_FAMILY, "linalg"},
+    {OP_svd, ALONE_FAMILY, "linalg"},
 };
 
 /* Nodes that stay as they are at the top: sources, aliases, control flow. */

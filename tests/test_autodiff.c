@@ -52,9 +52,25 @@ typedef struct Case {
     double low, high; /* of all inputs; both 0: -2 … 2 */
 } Case;
 
+/* Element type of the narrow twin: matrices are f32 or f64. */
+static const char *narrow_element(const char *text)
+{
+    static const char *const matrices[] = {"cholesky", "triangular_solve", "= lu", "= qr", "= eigh", "= svd"};
+    for (uint32_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
+        if (strstr(text, matrices[i]) != NULL)
+            return "f32";
+    return "f16";
+}
+
 #define SYMBOLS "symbol n = 1..4 symbol m = 2..5 symbol w = 5..8 "
 #define WINDOW1(stride, low, high, dilation)                                                                           \
     "window = [2], strides = [" #stride "], low = [" #low "], high = [" #high "], dilation = [" #dilation "]"
+
+#define DIAGONAL3 "%d = constant [6, 0, 0, 0, 1, 0, 0, 0, 3] : f64[3,3] "
+#define SQUARE3 "%b = broadcast %d {shape = [n, 3, 3], axes = [1, 2]} %a = add %x, %b "
+#define POSITIVE3                                                                                                      \
+    "%p = dot %x, %x {lhs_batch = [0], rhs_batch = [0], lhs_contract = [2], rhs_contract = [2], element = f64} "       \
+    "%b = broadcast %d {shape = [n, 3, 3], axes = [1, 2]} %a = add %p, %b "
 
 static const Case cases[] = {
     {"(%c: f64[n], %x: f64[n], %y: f64[n]) { %z = constant 0 : f64 %b = broadcast %z {shape = [n], axes = []} "
@@ -143,6 +159,39 @@ static const Case cases[] = {
      "%r = attention %q, %k, %v, %b {scale = 0.7, causal = 1} return %r }"},
     {"(%q: f64[1,1,4,2], %k: f64[1,1,2,2], %v: f64[1,1,2,2]) { "
      "%r = attention %q, %k, %v {scale = 0.7, causal = 1} return %r }"},
+
+    /* linear algebra: values and vectors that are apart */
+    {"(%x: f64[n,3,3]) { " DIAGONAL3 POSITIVE3 "%r = cholesky %a return %r }"},
+    {"(%x: f64[n,3,3], %y: f64[n,3,m]) { " DIAGONAL3 SQUARE3
+     "%r = triangular_solve %a, %y {lower = 1, transposed = 0, unit_diagonal = 0} return %r }",
+     -0.5, 0.5},
+    {"(%x: f64[n,3,3], %y: f64[n,3,m]) { " DIAGONAL3 SQUARE3
+     "%r = triangular_solve %a, %y {lower = 0, transposed = 1, unit_diagonal = 0} return %r }",
+     -0.5, 0.5},
+    {"(%x: f64[n,3,3], %y: f64[n,3,m]) { "
+     "%r = triangular_solve %x, %y {lower = 0, transposed = 0, unit_diagonal = 1} return %r }",
+     -0.5, 0.5},
+    {"(%x: f64[n,3,3]) { " DIAGONAL3 SQUARE3 "%r, %p, %q = lu %a return %r }", -0.5, 0.5},
+    {"(%x: f64[3,m]) { %i = constant [4, 1, 0, 0, 4, 1, 0, 0, 4] : f64[3,3] "
+     "%a = dot %i, %x {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0], element = f64} "
+     "%r, %p, %q = lu %a return %r }"},
+    {"(%x: f64[w,3]) { %r, %p, %q = lu %x return %r }"},
+    {"(%x: f64[n,3,3]) { " DIAGONAL3 SQUARE3 "%r, %s = qr %a return %r, %s }", -0.5, 0.5},
+    {"(%x: f64[w,3]) { %r, %s = qr %x return %r, %s }", 0.5, 3},
+    {"(%x: f64[2,w]) { %c = constant [3, 0, 0, 0, 0, 5, 0, 0, 0, 0] : f64[2,5] %z = constant 0 : f64 "
+     "%e = pad %c, %z {low = [0, 0], high = [0, w-5], interior = [0, 0]} %a = add %x, %e "
+     "%r, %s = qr %a return %r, %s }",
+     -0.5, 0.5},
+    {"(%x: f64[n,3,3]) { " DIAGONAL3 SQUARE3 "%t = transpose %a {permutation = [0, 2, 1]} "
+     "%u = add %a, %t %r, %s = eigh %u return %r, %s }",
+     -0.5, 0.5},
+    {"(%x: f64[n,3,3]) { " DIAGONAL3 SQUARE3 "%r, %s, %t = svd %a {full = 1} return %r, %s, %t }", -0.4, 0.4},
+    {"(%x: f64[3,2]) { %d = constant [6, 0, 0, 2, 0, 0] : f64[3,2] %a = add %x, %d "
+     "%r, %s, %t = svd %a {full = 0} return %r, %s, %t }",
+     -0.5, 0.5},
+    {"(%x: f64[2,4]) { %d = constant [6, 0, 1, 0, 0, 2, 0, 1] : f64[2,4] %a = add %x, %d "
+     "%r, %s, %t = svd %a {full = 0} return %r, %s, %t }",
+     -0.5, 0.5},
 
     /* control flow */
     {"(%x: f64[n], %y: f64[n]) { %c = constant true : bool %r, %s = if %c, %x, %y "
@@ -433,7 +482,7 @@ static void check_text(const char *text, Domain in, bool forward_only, bool *cov
     }
 }
 
-/* The same function of f16: element types fit all through, and it runs. */
+/* The same function of a narrow type: element types fit all through, and it runs. */
 static void check_narrow(const char *text)
 {
     char narrow[2048];
@@ -445,7 +494,7 @@ static void check_narrow(const char *text)
     diag_init(&diag);
     snprintf(narrow, sizeof narrow, "%s", text);
     for (char *at = narrow; (at = strstr(at, "f64")) != NULL;)
-        memcpy(at, "f16", 3);
+        memcpy(at, narrow_element(text), 3);
     Module *module = parse(narrow, &diag);
     Graph *f = module_find_graph(module, "f");
     for (uint32_t i = 0; i < f->parameter_count; i++)
@@ -456,7 +505,10 @@ static void check_narrow(const char *text)
     for (uint32_t i = 0; i < vjp->parameter_count; i++) {
         input[i] = array_of(vjp, vjp->parameter[i], symbol, &check.arena);
         for (int64_t k = 0; k < host_array_size(&input[i]); k++)
-            ((uint16_t *)input[i].data)[k] = 0x3800; /* a half */
+            if (input[i].element == ELEMENT_f32)
+                ((float *)input[i].data)[k] = 0.5f;
+            else
+                ((uint16_t *)input[i].data)[k] = 0x3800; /* a half */
     }
     evaluate(vjp, input, &check.arena);
     arena_release(&check.arena);

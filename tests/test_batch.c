@@ -35,6 +35,18 @@ static const char inner_text[] =
     "%g, %h = call %e, %b {callee = @leaf} %d = sin %b return %h, %d } ";
 
 static const char *const cases[] = {
+    /* linear algebra */
+    "(%x: f32[n,m,m]) { %r = cholesky %x return %r }",
+    "(%x: f32[m,m], %y: f32[m,n]) { %r = triangular_solve %x, %y {lower = 1, transposed = 0, unit_diagonal = 1} "
+    "return %r }",
+    "(%x: f32[n,m,m], %y: f32[n,m,2]) { %r = triangular_solve %x, %y {lower = 0, transposed = 1, unit_diagonal = 0} "
+    "return %r }",
+    "(%x: f32[n,m,4]) { %r, %p, %q = lu %x return %r, %p, %q }",
+    "(%x: f32[w,m]) { %r, %s = qr %x return %r, %s }",
+    "(%x: f32[n,m,m]) { %r, %s = eigh %x return %r, %s }",
+    "(%x: f32[n,m,3]) { %r, %s, %t = svd %x {full = 0} return %r, %s, %t }",
+    "(%x: f32[m,3]) { %r, %s, %t = svd %x {full = 1} return %r, %s, %t }",
+
     /* pointwise with attributes or mixed types; what is the same in all lanes */
     "(%c: bool[n], %x: f32[n], %y: f32[n]) { %r = select %c, %x, %y return %r }",
     "(%x: f32[n]) { %r = cast %x {element = i32, saturate = 0} return %r }",

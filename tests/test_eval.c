@@ -311,6 +311,31 @@ static const Case cases[] = {
      "%r = attention %q, %k, %v {scale = 1.0, causal = 0}",
      "[10, 10, 20, 20] : f32[1,4,1,1]"},
 
+    /* linear algebra */
+    {"%x = constant [4, 9, 2, 10] : f64[2,2] %r = cholesky %x", "[2, 0, 1, 3] : f64[2,2]"},
+    {"%x = constant [1, 2, 2, 1, 9, 9, 0, 1] : f32[2,2,2] %r = cholesky %x",
+     "[nan, nan, nan, nan, 3, 0, 0, 1] : f32[2,2,2]"},
+    {"%x = constant [2, 7, 1, 4] : f32[2,2] %b = constant [2, 4, 9, 10] : f32[2,2]"
+     "%r = triangular_solve %x, %b {lower = 1, transposed = 0, unit_diagonal = 0}",
+     "[1, 2, 2, 2] : f32[2,2]"},
+    {"%x = constant [2, 7, 1, 4] : f32[2,2] %b = constant [2, 9] : f32[2,1]"
+     "%r = triangular_solve %x, %b {lower = 1, transposed = 1, unit_diagonal = 1}",
+     "[-7, 9] : f32[2,1]"},
+    {"%x = constant [2, 7, 1, 4] : f32[2,2] %b = constant [18, 8] : f32[2,1]"
+     "%r = triangular_solve %x, %b {lower = 0, transposed = 0, unit_diagonal = 0}",
+     "[2, 2] : f32[2,1]"},
+    {"%x = constant [1, 2, 4, 4, 2, 8] : f32[3,2] %r, %p, %q = lu %x", "[4, 4, 0.5, 6, 0.25, 0.16666667] : f32[3,2]"},
+    {"%x = constant [1, 2, 4, 4, 2, 8] : f32[3,2] %f, %r, %q = lu %x", "[1, 2] : i32[2]"},
+    {"%x = constant [1, 2, 4, 4, 2, 8] : f32[3,2] %f, %p, %r = lu %x", "[1, 2, 0] : i32[3]"},
+    {"%x = constant [3, 5, 4, 10] : f64[2,2] %r, %s = qr %x", "[-0.6, -0.8, -0.8, 0.6] : f64[2,2]"},
+    {"%x = constant [3, 5, 4, 10] : f64[2,2] %q, %r = qr %x", "[-5, -11, 0, 2] : f64[2,2]"},
+    {"%x = constant [2, 9, 0, -1] : f64[2,2] %r, %v = eigh %x", "[-1, 2] : f64[2]"},
+    {"%x = constant [2, 9, 0, -1] : f64[2,2] %w, %r = eigh %x", "[0, 1, 1, 0] : f64[2,2]"},
+    {"%x = constant [0, -3, 0, 0, 0, 5] : f64[2,3] %r, %s, %t = svd %x {full = 1}", "[0, 1, 1, 0] : f64[2,2]"},
+    {"%x = constant [0, -3, 0, 0, 0, 5] : f64[2,3] %u, %r, %t = svd %x {full = 1}", "[5, 3] : f64[2]"},
+    {"%x = constant [0, -3, 0, 0, 0, 5] : f64[2,3] %u, %s, %r = svd %x {full = 0}",
+     "[0, 0, 1, 0, -1, 0] : f64[2,3]"},
+
     /* control flow */
     {"%c = constant true : bool %x = constant [1, 2] : f32[2] %r = if %c, %x"
      " region(%a: f32[2]) { %b = neg %a return %b } region(%a: f32[2]) { return %a }",

@@ -452,6 +452,70 @@ static void test_cumulative(void **state)
     CHECK(cumulative_cases);
 }
 
+/* ---------------------------------------------------------------- linalg ---- */
+
+/* %a: %x with 8 N more on the diagonal, N rows and M columns. */
+#define HEAVY_DIAGONAL(N, M)                                                                                           \
+    "%i = iota {shape = [A, " N ", " M "], axis = 1, element = $T} "                                                   \
+    "%j = iota {shape = [A, " N ", " M "], axis = 2, element = $T} %e = equal %i, %j "                                 \
+    "%h = dimension {size = 8*" N "} %g = cast %h {element = $T, saturate = 0} "                                       \
+    "%d = broadcast %g {shape = [A, " N ", " M "], axes = []} %s = add %x, %d %a = select %e, %s, %x "
+
+static const Case linalg_cases[] = {
+    {lower_linalg,
+     "f32 f64",
+     {{3, 17, 1}, {2, 1, 1}, {1, 75, 1}, {0, 5, 1}},
+     1e-4,
+     true,
+     "graph @g(%x: $T[A,B,B]) { " HEAVY_DIAGONAL("B", "B") "%y = cholesky %a return %y }"},
+    {lower_linalg,
+     "f32 f64",
+     {{3, 17, 5}, {2, 1, 1}, {1, 70, 40}, {3, 0, 2}},
+     1e-4,
+     true,
+     "graph @g(%x: $T[A,B,B], %b: $T[A,B,C]) { " HEAVY_DIAGONAL(
+         "B", "B") "%y = triangular_solve %a, %b {lower = 1, transposed = 0, unit_diagonal = 0} return %y }"},
+    {lower_linalg,
+     "f32 f64",
+     {{3, 17, 5}, {2, 1, 1}, {1, 70, 1}, {3, 2, 0}},
+     1e-4,
+     true,
+     "graph @g(%x: $T[A,B,B], %b: $T[A,B,C]) { " HEAVY_DIAGONAL(
+         "B", "B") "%y = triangular_solve %a, %b {lower = 1, transposed = 1, unit_diagonal = 0} return %y }"},
+    {lower_linalg,
+     "f32 f64",
+     {{66, 3, 2}, {2, 37, 5}},
+     1e-4,
+     true,
+     "graph @g(%x: $T[A,B,B], %b: $T[A,B,C]) { " HEAVY_DIAGONAL(
+         "B", "B") "%y = triangular_solve %a, %b {lower = 0, transposed = 0, unit_diagonal = 0} return %y }"},
+    {lower_linalg,
+     "f32 f64",
+     {{3, 5, 2}},
+     1e-3,
+     true,
+     "graph @g(%x: $T[A,B,B], %b: $T[A,B,C]) { %y = triangular_solve %x, %b {lower = 0, transposed = 1, unit_diagonal "
+     "= 1} return %y }"},
+    {lower_linalg,
+     "f32 f64",
+     {{3, 17, 5}, {2, 5, 17}, {1, 70, 69}, {2, 0, 3}},
+     1e-4,
+     true,
+     "graph @g(%x: $T[A,B,C]) { " HEAVY_DIAGONAL("B", "C") "%y, %p, %q = lu %a return %y, %p, %q }"},
+    {lower_linalg,
+     "f64",
+     {{3, 9, 5}, {2, 5, 9}, {1, 37, 40}},
+     1e-9,
+     true,
+     "graph @g(%x: $T[A,B,C]) { %y, %p, %q = lu %x return %q, %y }"},
+};
+
+static void test_linalg(void **state)
+{
+    (void)state;
+    CHECK(linalg_cases);
+}
+
 /* ---------------------------------------------------------------- sort ---- */
 
 static const Case sort_cases[] = {
@@ -735,9 +799,9 @@ static void test_window(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arg_reduce), cmocka_unit_test(test_cumulative), cmocka_unit_test(test_sort),
-        cmocka_unit_test(test_scatter),    cmocka_unit_test(test_along),      cmocka_unit_test(test_update),
-        cmocka_unit_test(test_window),
+        cmocka_unit_test(test_arg_reduce), cmocka_unit_test(test_cumulative), cmocka_unit_test(test_linalg),
+        cmocka_unit_test(test_sort),       cmocka_unit_test(test_scatter),    cmocka_unit_test(test_along),
+        cmocka_unit_test(test_update),     cmocka_unit_test(test_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

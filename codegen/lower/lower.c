@@ -18,6 +18,7 @@ static const struct {
     {"cumulative", lower_cumulative},
     {"sort", lower_sort},
     {"scatter", lower_scatter},
+    {"linalg", lower_linalg},
 };
 
 static LowerFamily *find_family(const char *kind)

@@ -43,6 +43,6 @@ Status lower_group(const LowerContext *context, const Graph *graph, NodeId group
  * group's. */
 typedef Status LowerFamily(const LowerContext *context, const Graph *region, LoweredGroup *lowered);
 LowerFamily lower_pointwise, lower_rows, lower_contract, lower_convolution, lower_window, lower_attention, lower_sort,
-    lower_scatter, lower_cumulative, lower_arg_reduce;
+    lower_scatter, lower_cumulative, lower_arg_reduce, lower_linalg;
 
 #endif
