@@ -5,8 +5,9 @@
  * it: the map becomes a graph, a frame of which is pulled.
  *
  * Symmetric operands: the derivative is that for symmetric changes, so cotangents are symmetric. Vectors of equal
- * eigenvalues (singular values) are no functions of the matrix: among them they are taken as not turning, which gives
- * the right derivative of whatever doesn't depend on that choice. The same for what `full` adds. */
+ * eigenvalues (singular values; those of value 0 of a matrix that isn't square) are no functions of the matrix:
+ * derivatives through them are infinite or NaN there, those of the values alone are right. What `full` adds to the
+ * singular vectors is taken as turning no more than it must. */
 #include "passes/autodiff/autodiff.h"
 
 /* A factorization and a tangent of its operand. */
@@ -158,13 +159,13 @@ static Value as_columns(Linear *l, Value x)
     return build_expand_dims(l->b, x, type_of(l, x).rank);
 }
 
-/* 1 / x, 0 where x is 0. */
-static Value inverse_or_zero(Linear *l, Value x)
+/* 1 / x off the diagonal, 0 on it. */
+static Value inverse_apart(Linear *l, Value x)
 {
     const Type type = type_of(l, x);
-    const Value none = build_binary_scalar(l->b, OP_equal, x, 0);
-    const Value safe = build_select(l->b, none, build_full(l->b, type, 1), x);
-    return build_select(l->b, none, build_zeros(l->b, type), build_unary(l->b, OP_reciprocal, safe));
+    const Value self = build_binary_scalar(l->b, OP_not_equal, build_identity(l->b, type), 0);
+    const Value safe = build_select(l->b, self, build_full(l->b, type, 1), x);
+    return build_select(l->b, self, build_zeros(l->b, type), build_unary(l->b, OP_reciprocal, safe));
 }
 
 /* ---- cholesky: dL = L Φ(L^-1 dA L^-T), Φ the lower half ---- */
@@ -285,7 +286,7 @@ static void map_eigh(Linear *l)
     if (!is_ready(l))
         return;
     l->out[0] = build_diagonal(b, s);
-    l->out[1] = product(b, v, mul(b, s, inverse_or_zero(l, apart)));
+    l->out[1] = product(b, v, mul(b, s, inverse_apart(l, apart)));
 }
 
 /* ---- svd: with D = U^T dA V, F_ij = 1 / (s_j² - s_i²): ds = diag D,
@@ -300,9 +301,7 @@ static Value svd_side(Linear *l, Value x, Value y, Value f, Value change, Value 
     if (is_square || !is_ready(l))
         return turn;
     const Value outside = sub(b, change, product(b, x, inner));
-    if (!is_ready(l))
-        return turn;
-    return add(b, turn, mul(b, outside, as_rows(l, inverse_or_zero(l, l->y[1]))));
+    return add(b, turn, build_binary(b, OP_div, outside, as_rows(l, l->y[1])));
 }
 
 /* [dx, -x dx^T rest] for the columns of all = [x, rest]. */
@@ -336,7 +335,7 @@ static void map_svd(Linear *l)
     const Value apart = mul(b, sub(b, columnwise, rowwise), add(b, columnwise, rowwise));
     if (!is_ready(l))
         return;
-    const Value f = inverse_or_zero(l, apart);
+    const Value f = inverse_apart(l, apart);
     l->out[1] = build_diagonal(b, d);
     const Value left = svd_side(l, u, mul(b, d, columnwise), f, to_left, d, is_at_most(l, rows, columns));
     const Value right = svd_side(l, v, mul(b, rowwise, d), f, product(b, turned(b, l->t), u), turned(b, d),
