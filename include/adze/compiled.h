@@ -3,10 +3,14 @@
  * adze/compiled.h: functions as graphs, and graphs as compiled functions. Part of adze/adze.h.
  *
  *     adze_leaf leaf[] = {{.name = "x", .element = ADZE_F32, .rank = 2, .shape = (int64_t[]){8, 384}},
- *                         {.name = "w", .parameter = true, .value = w}};                    // bound: becomes a
- * constant adze_compiled *f = adze_compiled_new(c, closure, leaf, 2, NULL); adze_compiled_call(c, f, &x, 1, &y, 1); //
- * w is no leaf any more: it is in the code adze_compiled_write(c, f, "f", "f.so");                    // the same
- * function, for a process without a compiler adze_compiled_free(f);
+ *                         {.name = "w", .parameter = true, .value = w}};
+ *     adze_compiled *f = adze_compiled_new(c, closure, leaf, 2, NULL);
+ *     adze_compiled_call(c, f, &x, 1, &y, 1);
+ *     adze_compiled_write(c, f, "f", "f.so");
+ *     adze_compiled_free(f);
+ *
+ * Here w is bound: it becomes a constant of the code, and is no leaf that calls give. f.so computes the same in a
+ * process without a compiler.
  *
  * LEAVES are what a call gives, by position. Those that leaf descriptions bind to a value, and arrays that the closure
  * captured, are constants of the function: folded, packed for the kernels that read them, and not given.
