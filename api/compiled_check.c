@@ -136,23 +136,33 @@ adze_status fragment_give(adze_context *context, Fragment *fragment, ArrayNode *
     return good ? ADZE_DONE : context_fail(context, ADZE_NO_MEMORY, "out of memory");
 }
 
-adze_status graph_apply(adze_context *context, const Graph *graph, ArrayNode *const *in, size_t count, const char *what,
-                        NodeList *results)
+/* The graph as a fragment for operands of these types. NULL: the context has failed. */
+static Fragment *graph_fragment(adze_context *context, const Graph *graph, ArrayNode *const *in, size_t count,
+                                const char *what)
 {
     Diag diag;
     diag_init(&diag);
     Module *module = module_create(&diag);
     const Graph *copy = module == NULL ? NULL : typed_copy(context->engine, graph, in, count, module);
     if (copy == NULL) {
-        const adze_status status = context_fail_diag(context, what, NULL, &diag);
+        context_fail_diag(context, what, NULL, &diag);
         if (module != NULL)
             module_destroy(module);
         diag_release(&diag);
-        return status;
+        return NULL;
     }
     Fragment *fragment = fragment_of_graph(context->engine, module, &diag, copy);
     if (fragment == NULL)
-        return context_fail(context, ADZE_UNSUPPORTED, "[%s] memory is out, or data decide the sizes of results", what);
+        context_fail(context, ADZE_UNSUPPORTED, "[%s] memory is out, or data decide the sizes of results", what);
+    return fragment;
+}
+
+adze_status graph_apply(adze_context *context, const Graph *graph, ArrayNode *const *in, size_t count, const char *what,
+                        NodeList *results)
+{
+    Fragment *fragment = graph_fragment(context, graph, in, count, what);
+    if (fragment == NULL)
+        return context->status;
     const adze_status status = fragment_give(context, fragment, in, count, results);
     fragment_release(fragment);
     return status;
@@ -160,10 +170,33 @@ adze_status graph_apply(adze_context *context, const Graph *graph, ArrayNode *co
 
 /* ---- a graph as a closure ---- */
 
+typedef struct GraphClosure {
+    adze_graph *graph;
+    _Atomic(Fragment *) fragment; /* of a graph without symbols, once it was called */
+} GraphClosure;
+
+/* The fragment of a graph that takes one set of types is made once; whoever comes second drops his. */
+static adze_status apply_static(adze_context *context, GraphClosure *closure, ArrayNode *const *in, size_t count,
+                                NodeList *results)
+{
+    Fragment *fragment = atomic_load(&closure->fragment), *before = NULL;
+    if (fragment == NULL) {
+        fragment = graph_fragment(context, closure->graph->graph, in, count, "graph");
+        if (fragment == NULL)
+            return context->status;
+        if (!atomic_compare_exchange_strong(&closure->fragment, &before, fragment)) {
+            fragment_release(fragment);
+            fragment = before;
+        }
+    }
+    return fragment_give(context, fragment, in, count, results);
+}
+
 static adze_status graph_call(adze_context *context, const adze_array *in, size_t count, adze_results *results,
                               void *payload)
 {
-    const adze_graph *graph = payload;
+    GraphClosure *closure = payload;
+    const adze_graph *graph = closure->graph;
     ArrayNode **node = calloc(count + 1, sizeof *node);
     const ArrayType **type = calloc(count + 1, sizeof *type);
     adze_status status =
@@ -177,7 +210,9 @@ static adze_status graph_call(adze_context *context, const adze_array *in, size_
     if (status == ADZE_DONE)
         status = graph_check(context, "graph", graph, type, (uint32_t)count, CHECK_TYPES);
     if (status == ADZE_DONE)
-        status = graph_apply(context, graph->graph, node, count, "graph", &results->list);
+        status = graph->module->symbol_count == 0
+                     ? apply_static(context, closure, node, count, &results->list)
+                     : graph_apply(context, graph->graph, node, count, "graph", &results->list);
     free(node);
     free(type);
     return status;
@@ -185,12 +220,23 @@ static adze_status graph_call(adze_context *context, const adze_array *in, size_
 
 static void graph_closure_destroy(void *payload)
 {
-    adze_graph_free(payload);
+    GraphClosure *closure = payload;
+    Fragment *fragment = atomic_load(&closure->fragment);
+    if (fragment != NULL)
+        fragment_release(fragment);
+    adze_graph_free(closure->graph);
+    free(closure);
 }
 
 adze_closure *adze_graph_closure(adze_context *context, const adze_graph *graph)
 {
-    adze_closure *closure = adze_closure_new(graph_call, graph_retain(graph), graph_closure_destroy);
+    GraphClosure *payload = calloc(1, sizeof *payload);
+    adze_closure *closure = NULL;
+    if (payload != NULL) {
+        atomic_init(&payload->fragment, NULL);
+        payload->graph = graph_retain(graph);
+        closure = adze_closure_new(graph_call, payload, graph_closure_destroy);
+    }
     if (closure == NULL)
         context_fail(context, ADZE_NO_MEMORY, "out of memory");
     return closure;

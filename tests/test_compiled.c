@@ -846,6 +846,19 @@ static void test_capture(void **state)
     assert_int_not_equal(adze_apply(c, applied, &in, 1, out, 2), ADZE_DONE);
     assert_message(c, "[graph] leaf 0 (x) should be f32[batch,8], what came is f32[5,9]");
     adze_closure_free(applied);
+    /* of one set of types, called twice, and after the graph is gone */
+    static const char twice[] = "graph @main(%x: f32[5,8]) { %y = add %x, %x return %y }";
+    adze_graph *small = adze_graph_parse(c, twice, sizeof twice - 1);
+    check(c, small != NULL);
+    applied = adze_graph_closure(c, small);
+    adze_graph_free(small);
+    adze_array five = random_array(c, 5, 8, 4), doubled_array[2];
+    for (int i = 0; i < 2; i++) {
+        check(c, adze_apply(c, applied, &five, 1, &doubled_array[i], 1) == ADZE_DONE);
+        five = doubled_array[i];
+    }
+    adze_closure_free(applied);
+    assert_true(*(const float *)adze_data(c, five) == 2 * *(const float *)adze_data(c, doubled_array[0]));
     adze_compiled_free(f);
     adze_compiled_free(g);
     adze_graph *all[] = {graph, again, grouped, bound};
