@@ -114,6 +114,18 @@ adze_array adze_random_normal_broadcast(adze_context *context, const int64_t *sh
     return draw(context, &what, shape, rank);
 }
 
+adze_array adze_random_multivariate_normal(adze_context *context, adze_array mean, adze_array cov, const int64_t *shape,
+                                           size_t rank, AdzeElement element, adze_array key)
+{
+    return draw(context,
+                &(Draw){.function = FUNCTION_random_multivariate_normal,
+                        .lead = {element},
+                        .lead_count = 1,
+                        .x = {key, mean, cov},
+                        .count = 3},
+                shape, rank);
+}
+
 adze_array adze_random_gumbel(adze_context *context, const int64_t *shape, size_t rank, AdzeElement element,
                               adze_array key)
 {

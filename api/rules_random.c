@@ -56,6 +56,18 @@ static Shape common_shape(RuleCall *call, const Shape *a, const Shape *b)
     return with_size(call, shape);
 }
 
+static Shape insert_axis(RuleCall *call, Shape shape, uint32_t axis, Dim size)
+{
+    if (shape.rank == MAX_RANK)
+        call_fail(call, "too many axes");
+    if (!call_ready(call))
+        return shape;
+    for (uint32_t i = shape.rank++; i > axis; i--)
+        shape.dim[i] = shape.dim[i - 1];
+    shape.dim[axis] = size;
+    return with_size(call, shape);
+}
+
 static bool check_key(RuleCall *call)
 {
     const Type type = call_type(call, call->in[0]);
@@ -336,6 +348,14 @@ static Value parameter(RuleCall *call, const Space *space, uint32_t i, double no
     return is_given ? in_space(call, space, i == 1 && request->integer[1] != 0 ? 2 : 1, element) : (Value){0};
 }
 
+/* A row of f32, standard normal. */
+static Value standard_row(RuleCall *call, const Shape *shape)
+{
+    Builder *b = &call->b;
+    return build_binary(b, OP_mul, build_scalar(b, ELEMENT_f32, (float)M_SQRT2),
+                        build_unary(b, OP_erfinv, centered_row(call, shape)));
+}
+
 /* sqrt(2) scale erfinv(u) + loc. integers: element, whether loc and scale are operands, shape; reals: loc, scale */
 Value rule_random_normal(RuleCall *call)
 {
@@ -350,6 +370,65 @@ Value rule_random_normal(RuleCall *call)
     if (scale.id != 0)
         factor = build_binary(b, OP_mul, factor, scale);
     return shaped(call, scaled(call, placed(call, &space, sample), factor, loc), &space.shape);
+}
+
+/* The first axes of a value. */
+static Shape batch_of(RuleCall *call, Value x, uint32_t rank)
+{
+    Shape shape = {.rank = rank};
+    const Type type = call_type(call, x);
+    for (uint32_t i = 0; i < rank; i++)
+        shape.dim[i] = type.dim[i];
+    return with_size(call, shape);
+}
+
+/* The square root U S^1/2 V^T of symmetric matrices. */
+static Value matrix_root(RuleCall *call, Value cov)
+{
+    Value svd[3] = {{0}, {0}, {0}};
+    Builder *b = &call->b;
+    build_svd(b, cov, false, svd);
+    if (!call_ready(call))
+        return (Value){0};
+    const Value root = build_unary(b, OP_sqrt, svd[1]);
+    const Value columns = build_expand_dims(b, root, call_type(call, root).rank - 1);
+    return build_matmul(b, build_binary(b, OP_mul, svd[0], columns), svd[2]);
+}
+
+static bool check_vectors(RuleCall *call)
+{
+    const Type mean = call_type(call, call->in[1]), cov = call_type(call, call->in[2]);
+    if (asked_element(call) != ELEMENT_f32)
+        call_fail(call, "Only f32 is supported.");
+    else if (mean.rank < 1)
+        call_fail(call, "mean must have at least one dimension.");
+    else if (cov.rank < 2)
+        call_fail(call, "cov must have at least two dimensions.");
+    else if (!dim_equal(cov.dim[cov.rank - 1], cov.dim[cov.rank - 2]))
+        call_fail(call, "last two dimensions of cov must be equal.");
+    else if (!dim_equal(cov.dim[cov.rank - 1], mean.dim[mean.rank - 1]))
+        call_fail(call, "mean and cov must have compatible shapes.");
+    return call_ready(call);
+}
+
+/* integers: element, shape; operands: key, mean, cov */
+Value rule_random_multivariate_normal(RuleCall *call)
+{
+    Builder *b = &call->b;
+    if (!check_vectors(call))
+        return (Value){0};
+    const Value mean = build_cast(b, call->in[1], ELEMENT_f32), cov = build_cast(b, call->in[2], ELEMENT_f32);
+    const uint32_t mean_rank = call_type(call, mean).rank, cov_rank = call_type(call, cov).rank;
+    const Shape means = batch_of(call, mean, mean_rank - 1), matrices = batch_of(call, cov, cov_rank - 2);
+    const Shape asked = asked_shape(call, 1), batch = common_shape(call, &means, &matrices);
+    const Shape whole = common_shape(call, &asked, &batch);
+    const Shape shape = insert_axis(call, whole, whole.rank, call_type(call, mean).dim[mean_rank - 1]);
+    const Value z = shaped(call, standard_row(call, &shape), &shape);
+    if (!call_ready(call))
+        return (Value){0};
+    const Value row = build_expand_dims(b, z, shape.rank - 1);
+    const Value sample = build_squeeze(b, build_matmul(b, row, matrix_root(call, cov)), shape.rank - 1);
+    return build_binary(b, OP_add, sample, mean);
 }
 
 /* sign(u) log1p(-|u|) scale + loc. integers: element, shape; reals: loc, scale */
@@ -405,18 +484,6 @@ Value rule_random_truncated_normal(RuleCall *call)
 }
 
 /* ---- choices ---- */
-
-static Shape insert_axis(RuleCall *call, Shape shape, uint32_t axis, Dim size)
-{
-    if (shape.rank == MAX_RANK)
-        call_fail(call, "too many axes");
-    if (!call_ready(call))
-        return shape;
-    for (uint32_t i = shape.rank++; i > axis; i--)
-        shape.dim[i] = shape.dim[i - 1];
-    shape.dim[axis] = size;
-    return with_size(call, shape);
-}
 
 static Value most_likely(RuleCall *call, Value logits, const Shape *shape, uint32_t axis)
 {

@@ -72,6 +72,10 @@ def make_distributions():
     save("normal_arrays_f32", mx.random.normal(SHAPE, loc=loc, scale=scale, key=KEY))
     save("laplace_f32", mx.random.laplace(SHAPE, key=KEY))
     save("gumbel_f32", mx.random.gumbel(SHAPE, key=KEY))
+    mean = mx.array([[1.0, 2.0, 3.0], [0.0, -1.0, 5.0]])
+    cov = mx.array([[2.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 3.0]])
+    save("multivariate", mx.random.multivariate_normal(mean, cov, [4, 2], key=KEY))
+    save("multivariate_batch", mx.random.multivariate_normal(mean[0], mx.stack([cov, cov @ cov]), key=KEY))
     save("truncated_f32", mx.random.truncated_normal(mx.array(-0.7), mx.array(1.9), SHAPE, key=KEY))
 
 

@@ -41,6 +41,11 @@ ADZE_API adze_array adze_random_normal(adze_context *context, const int64_t *sha
 /* The same with arrays that broadcast to the shape; {NULL} stands for 0 and 1. */
 ADZE_API adze_array adze_random_normal_broadcast(adze_context *context, const int64_t *shape, size_t rank,
                                                  AdzeElement element, adze_array loc, adze_array scale, adze_array key);
+/* Vectors with mean [..., n] and covariance [..., n, n], positive semi-definite: mean + z U S^1/2 V^T with z standard
+ * normal and U S V^T the covariance. [..., n], where ... is what shape and the batch axes of both broadcast to. f32. */
+ADZE_API adze_array adze_random_multivariate_normal(adze_context *context, adze_array mean, adze_array cov,
+                                                    const int64_t *shape, size_t rank, AdzeElement element,
+                                                    adze_array key);
 ADZE_API adze_array adze_random_laplace(adze_context *context, const int64_t *shape, size_t rank, AdzeElement element,
                                         float loc, float scale, adze_array key);
 /* -log(-log(u)), of f32, f16 or bf16. */
