@@ -252,15 +252,14 @@ adze_array adze_conv3d(adze_context *context, adze_array input, adze_array weigh
 
 adze_array adze_conv_general(adze_context *context, adze_array input, adze_array weight, const int *stride,
                              const int *padding_low, const int *padding_high, const int *kernel_dilation,
-                             const int *input_dilation, int groups, bool flip)
+                             const int *input_dilation, size_t count, int groups, bool flip)
 {
     const Convolution c = {stride, padding_low, padding_high, kernel_dilation, input_dilation, groups, flip};
-    const size_t rank = adze_rank(input);
-    if (adze_error_of(input) == NULL && (rank < 3 || rank > 2 + MAX_SPATIAL))
+    if (count < 1 || count > MAX_SPATIAL)
         return call_refuse(context, FUNCTION_conv_general,
                            "Only works for inputs with 1-3 spatial dimensions. The inputs must be in the format "
                            "[N, ..., C_in]");
-    return convolve(context, FUNCTION_conv_general, input, weight, rank < 3 ? 1 : rank - 2, &c);
+    return convolve(context, FUNCTION_conv_general, input, weight, count, &c);
 }
 
 static adze_array convolve_transposed(adze_context *context, FunctionId function, adze_array input, adze_array weight,

@@ -106,12 +106,13 @@ ADZE_API adze_array adze_conv2d(adze_context *context, adze_array input, adze_ar
                                 const int *padding, const int *dilation, int groups);
 ADZE_API adze_array adze_conv3d(adze_context *context, adze_array input, adze_array weight, const int *stride,
                                 const int *padding, const int *dilation, int groups);
-/* One to three spatial axes. input_dilation spreads the input, negative padding crops what it was spread to (MLX crops
- * before), flip turns the window round. */
+/* `count` spatial axes, one to three. input_dilation spreads the input, negative padding crops what it was spread to
+ * (MLX crops before), flip turns the window round. */
 ADZE_API adze_array adze_conv_general(adze_context *context, adze_array input, adze_array weight, const int *stride,
                                       const int *padding_low, const int *padding_high, const int *kernel_dilation,
-                                      const int *input_dilation, int groups, bool flip);
-/* Transposed, also where padding is larger than the window: (size - 1) stride - 2 padding + dilation (window - 1) + output_padding + 1 places. */
+                                      const int *input_dilation, size_t count, int groups, bool flip);
+/* Transposed, also where padding is larger than the window: (size - 1) stride - 2 padding + dilation (window - 1) +
+ * output_padding + 1 places. */
 ADZE_API adze_array adze_conv_transpose1d(adze_context *context, adze_array input, adze_array weight, int stride,
                                           int padding, int dilation, int output_padding, int groups);
 ADZE_API adze_array adze_conv_transpose2d(adze_context *context, adze_array input, adze_array weight, const int *stride,
