@@ -2,7 +2,8 @@
  * fold: evaluates nodes whose operands are all constants with the interpreter, where its answer has the bits that
  * compiled code gives: data movement, integers, comparisons, and the float operations that IEEE rounds correctly.
  * Elementary functions, float reductions and contractions stay for the kernels. Results larger than the limit are kept
- * only when they don't grow (weights transposed or packed); a broadcast of a scalar stays a broadcast. */
+ * only when they don't grow (weights transposed or packed); a broadcast of a scalar stays a broadcast. What has no
+ * elements is a constant, whatever it is made of. */
 #include <string.h>
 
 #include "passes/rewrite.h"
@@ -96,6 +97,23 @@ static bool is_small_enough(const Rewriter *r, const Node *node, const Value *op
     return out <= (int64_t)r->context->options->fold_limit || out <= in + in / 2 + 65536;
 }
 
+/* Results without elements are constants, whatever the operands: kernels of nothing aren't made. */
+static bool fold_empty(Rewriter *r, const Node *node, Value *result)
+{
+    const uint32_t traits = op_info[node->op].traits;
+    if ((traits & PURE) == 0 || (traits & CONTROL) != 0 || node->op == OP_parameter || node->op == OP_constant)
+        return false;
+    for (uint32_t i = 0; i < node->result_count; i++)
+        if (type_static_size(value_type(r->from, node_result(node, i))) != 0)
+            return false;
+    for (uint32_t i = 0; i < node->result_count; i++) {
+        const Type type = value_type(r->from, node_result(node, i));
+        const Type own = type_make(r->to->module, type.element, type.dim, type.rank);
+        result[i] = build_constant(&r->build, constant_copy(r->to->module, own, ""));
+    }
+    return true;
+}
+
 static HostArray constant_array(const Module *module, ConstantId id)
 {
     const Constant *constant = constant_get(module, id);
@@ -109,6 +127,8 @@ static HostArray constant_array(const Module *module, ConstantId id)
 static bool fold_node(Rewriter *r, const Node *node, const Value *operand, Value *result)
 {
     Module *module = r->to->module;
+    if (fold_empty(r, node, result))
+        return true;
     if (!is_exact(r->from, node) || !operands_are_constants(r->to, operand, node->operand_count) ||
         !is_small_enough(r, node, operand))
         return false;
