@@ -65,6 +65,11 @@ adze_array adze_softmin(adze_context *context, adze_array x, int axis)
     return call_function(context, FUNCTION_softmin, &x, 1, (const int64_t[]){axis}, 1);
 }
 
+adze_array adze_flip(adze_context *context, adze_array x, const int *axes, size_t count)
+{
+    return reduce_with(context, FUNCTION_flip, x, axes, count, true, 0);
+}
+
 /* ---- comparisons and conversions ---- */
 
 adze_array adze_isclose(adze_context *context, adze_array x, adze_array y, double rtol, double atol, bool equal_nan)
@@ -153,6 +158,26 @@ adze_array adze_tensordot(adze_context *context, adze_array x, adze_array y, con
         integer[1 + count + i] = axes_y == NULL ? (int64_t)i : axes_y[i];
     }
     return call_function(context, FUNCTION_tensordot, (const adze_array[]){x, y}, 2, integer, 1 + 2 * (uint32_t)count);
+}
+
+static void put_axes(int64_t *list, const int *axes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        list[i] = axes[i];
+}
+
+adze_array adze_dot_general(adze_context *context, adze_array x, adze_array y, const int *batch_x, const int *batch_y,
+                            size_t batch_count, const int *contract_x, const int *contract_y, size_t contract_count)
+{
+    int64_t integer[2 + 4 * MAX_RANK] = {(int64_t)batch_count, (int64_t)contract_count};
+    if (batch_count > MAX_RANK || contract_count > MAX_RANK)
+        return call_refuse(context, FUNCTION_dot_general, "more axes than an array can have");
+    put_axes(integer + 2, batch_x, batch_count);
+    put_axes(integer + 2 + batch_count, batch_y, batch_count);
+    put_axes(integer + 2 + 2 * batch_count, contract_x, contract_count);
+    put_axes(integer + 2 + 2 * batch_count + contract_count, contract_y, contract_count);
+    return call_function(context, FUNCTION_dot_general, (const adze_array[]){x, y}, 2, integer,
+                         2 + 2 * (uint32_t)(batch_count + contract_count));
 }
 
 adze_array adze_einsum(adze_context *context, const char *subscripts, const adze_array *operands, size_t count)

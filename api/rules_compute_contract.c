@@ -8,6 +8,19 @@ enum { FEW_ROWS = 4 };
 
 /* ---- tensordot ---- */
 
+/* Axes of x and of y that belong together, from the request on: counted from the start. */
+static bool paired_axes(RuleCall *call, Value x, Value y, uint32_t first, uint32_t count, int64_t *x_axis,
+                        int64_t *y_axis)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        x_axis[i] = request_integer(call, first + i);
+        y_axis[i] = request_integer(call, first + count + i);
+        if (!call_axis(call, &x_axis[i], call_rank(call, x)) || !call_axis(call, &y_axis[i], call_rank(call, y)))
+            return false;
+    }
+    return true;
+}
+
 /* integers: how many axes are contracted, those of x, those of y. */
 Value rule_tensordot(RuleCall *call)
 {
@@ -17,15 +30,25 @@ Value rule_tensordot(RuleCall *call)
     call_promote(call, &x, &y);
     x = call_floating(call, x);
     y = call_floating(call, y);
-    for (uint32_t i = 0; i < count; i++) {
-        x_axis[i] = request_integer(call, 1 + i);
-        y_axis[i] = request_integer(call, 1 + count + i);
-        if (!call_axis(call, &x_axis[i], call_rank(call, x)) || !call_axis(call, &y_axis[i], call_rank(call, y)))
-            return (Value){0};
+    if (!paired_axes(call, x, y, 1, count, x_axis, y_axis))
+        return (Value){0};
+    for (uint32_t i = 0; i < count; i++)
         if (!dim_equal(dim_of(call, x, (uint32_t)x_axis[i]), dim_of(call, y, (uint32_t)y_axis[i])))
             return call_fail(call, "a and b must have the same shape on the contracted axes.");
-    }
     return build_dot(&call->b, x, y, NULL, NULL, 0, x_axis, y_axis, count, call_element(call, x));
+}
+
+/* integers: how many batch axes, contracted axes; the batch axes of x, of y, the contracted ones of x, of y. */
+Value rule_dot_general(RuleCall *call)
+{
+    Value x, y;
+    int64_t batch_x[MAX_RANK], batch_y[MAX_RANK], x_axis[MAX_RANK], y_axis[MAX_RANK];
+    const uint32_t batch = (uint32_t)request_integer(call, 0), count = (uint32_t)request_integer(call, 1);
+    call_promote(call, &x, &y);
+    if (!paired_axes(call, x, y, 2, batch, batch_x, batch_y) ||
+        !paired_axes(call, x, y, 2 + 2 * batch, count, x_axis, y_axis))
+        return (Value){0};
+    return build_dot(&call->b, x, y, batch_x, batch_y, batch, x_axis, y_axis, count, call_element(call, x));
 }
 
 /* ---- products of matrices ---- */

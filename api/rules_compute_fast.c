@@ -200,15 +200,20 @@ static bool check_attention_shapes(RuleCall *call)
     return call_ready(call);
 }
 
-/* What hides a key: as MLX the lowest number, so that a row that sees nothing sees all the same. */
-static Value additive(RuleCall *call, Value visible, ElementType element)
+/* Keys that aren't visible get the lowest number, as MLX has it: a row that sees nothing sees all the same. Queries of
+ * such rows are zeros, so that no derivative passes through their scores. */
+static void hide(RuleCall *call, Attention *attention, Value visible)
 {
+    Builder *b = &call->b;
+    const ElementType element = attention->element;
     const double lowest = element == ELEMENT_f16    ? -65504
                           : element == ELEMENT_bf16 ? -0x1.fep127
                           : element == ELEMENT_f64  ? -0x1.fffffffffffffp1023
                                                     : -0x1.fffffep127;
-    Builder *b = &call->b;
-    return choose(call, visible, build_scalar(b, element, 0), build_scalar(b, element, lowest));
+    const int64_t last = (int64_t)call_rank(call, visible) - 1;
+    const Value sees = last < 0 ? visible : build_reduce(b, OP_reduce_max, visible, &last, 1, true);
+    attention->query = choose_number(call, sees, attention->query, 0);
+    attention->mask = choose(call, visible, build_scalar(b, element, 0), build_scalar(b, element, lowest));
 }
 
 /* Query i sees keys up to i + keys - queries. */
@@ -219,7 +224,7 @@ static Value causal_mask(RuleCall *call, const Attention *attention)
     const Type type = type_make(b->graph->module, ELEMENT_i64, shape, 2);
     const Value offset = build_dimension(b, dim_sub(b->graph->module, shape[1], shape[0]));
     const Value row = add(call, build_iota(b, type, 0), offset);
-    return additive(call, build_binary(b, OP_greater_equal, row, build_iota(b, type, 1)), attention->element);
+    return build_binary(b, OP_greater_equal, row, build_iota(b, type, 1));
 }
 
 static bool read_mask(RuleCall *call, Attention *attention, Value mask)
@@ -238,8 +243,12 @@ static bool read_mask(RuleCall *call, Attention *attention, Value mask)
     scores[2] = q[2];
     scores[3] = k[2];
     build_broadcast_to(&call->b, mask, scores, 4); /* fails where it doesn't fit */
-    attention->mask =
-        element == ELEMENT_bool ? additive(call, mask, attention->element) : cast(call, mask, attention->element);
+    if (!call_ready(call))
+        return false;
+    if (element == ELEMENT_bool)
+        hide(call, attention, mask);
+    else
+        attention->mask = cast(call, mask, attention->element);
     return call_ready(call);
 }
 
@@ -277,38 +286,51 @@ static Value attend(RuleCall *call, const Attention *attention)
     return call_node(call, OP_attention, operand, attention->mask.id != 0 ? 4 : 3, attr, 2);
 }
 
+static bool read_inputs(RuleCall *call, Attention *attention)
+{
+    if (!check_attention_shapes(call))
+        return false;
+    attention->element = promote(promote(call_element(call, call->in[0]), call_element(call, call->in[1])),
+                                 call_element(call, call->in[2]));
+    if (!element_is_floating(attention->element))
+        call_fail(call, "Received unsupported type %s.", element_info[attention->element].name);
+    attention->query = cast(call, call->in[0], attention->element);
+    attention->key = cast(call, call->in[1], attention->element);
+    attention->value = cast(call, call->in[2], attention->element);
+    return call_ready(call);
+}
+
+static bool read_sinks(RuleCall *call, Attention *attention, Value sinks)
+{
+    attention->sinks = sinks;
+    if (call_rank(call, sinks) != 1 || !dim_equal(dim_of(call, sinks, 0), dim_of(call, attention->query, 1)))
+        call_fail(call, "Received invalid shape for sinks.");
+    return call_ready(call);
+}
+
+/* The op gives 0 where a row sees nothing, MLX the mean: then, and with sinks, the mask is spelled out. */
+static void spell_out_causal(RuleCall *call, Attention *attention)
+{
+    const Dim queries = dim_of(call, attention->query, 2), keys = dim_of(call, attention->key, 2);
+    const bool is_known = dim_is_constant(queries) && dim_is_constant(keys);
+    const bool some_see_nothing = is_known ? queries.constant > keys.constant : !dim_equal(queries, keys);
+    if (!attention->causal || (!some_see_nothing && attention->sinks.id == 0))
+        return;
+    hide(call, attention, causal_mask(call, attention));
+    attention->causal = false;
+}
+
 /* operands: queries [B, H, S, D], keys [B, G, T, D], values [B, G, T, E], then the mask and the sinks that there are;
  * integers: whether causal, whether there is a mask, whether sinks; reals: scale */
 Value rule_attention(RuleCall *call)
 {
-    uint32_t next = 3;
+    const bool has_mask = request_integer(call, 1) != 0, has_sinks = request_integer(call, 2) != 0;
     Attention attention = {.causal = request_integer(call, 0) != 0, .scale = request_real(call, 0)};
-    if (!check_attention_shapes(call))
+    if (!read_inputs(call, &attention) || (has_mask && !read_mask(call, &attention, call->in[3])) ||
+        (has_sinks && !read_sinks(call, &attention, call->in[3 + has_mask])))
         return (Value){0};
-    attention.element = promote(promote(call_element(call, call->in[0]), call_element(call, call->in[1])),
-                                call_element(call, call->in[2]));
-    if (!element_is_floating(attention.element))
-        return call_fail(call, "Received unsupported type %s.", element_info[attention.element].name);
-    attention.query = cast(call, call->in[0], attention.element);
-    attention.key = cast(call, call->in[1], attention.element);
-    attention.value = cast(call, call->in[2], attention.element);
-    if (request_integer(call, 1) != 0 && !read_mask(call, &attention, call->in[next++]))
-        return (Value){0};
-    if (request_integer(call, 2) != 0) {
-        attention.sinks = call->in[next];
-        if (call_rank(call, attention.sinks) != 1 ||
-            !dim_equal(dim_of(call, attention.sinks, 0), dim_of(call, attention.query, 1)))
-            return call_fail(call, "Received invalid shape for sinks.");
-    }
-    /* The op gives 0 where a row sees nothing, MLX the mean: then, and with sinks, the mask is spelled out. */
-    const Dim queries = dim_of(call, attention.query, 2), keys = dim_of(call, attention.key, 2);
-    const bool sees_nothing = dim_is_constant(queries) && dim_is_constant(keys) ? queries.constant > keys.constant
-                                                                                : !dim_equal(queries, keys);
-    if (attention.causal && (sees_nothing || attention.sinks.id != 0)) {
-        attention.mask = causal_mask(call, &attention);
-        attention.causal = false;
-    }
+    spell_out_causal(call, &attention);
     if (!call_ready(call))
         return (Value){0};
-    return attention.sinks.id != 0 ? attend_with_sinks(call, &attention) : attend(call, &attention);
+    return has_sinks ? attend_with_sinks(call, &attention) : attend(call, &attention);
 }

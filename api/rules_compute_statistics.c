@@ -119,6 +119,13 @@ Value rule_softmax_axes(RuleCall *call)
     return cast(call, divide(call, power, build_reduce(b, OP_reduce_sum, power, axes.axis, axes.count, true)), own);
 }
 
+/* The request of a REDUCTION: which axes. */
+Value rule_flip(RuleCall *call)
+{
+    Axes axes;
+    return call_reduced_axes(call, &axes) ? build_reverse(&call->b, call->in[0], axes.axis, axes.count) : (Value){0};
+}
+
 /* integers: axis */
 Value rule_log_softmax(RuleCall *call)
 {

@@ -157,6 +157,8 @@ case("hanning_none", lambda: mx.hanning(-3))
 
 # ---- statistics ----
 x = normal(3, 4, 5)
+case("flip", of_numpy(lambda x: np.flip(x, (0, 2))), x)
+case("flip_all", of_numpy(np.flip), [[1.0, 2, 3], [4, 5, 6]])
 case("var", lambda x: mx.var(x), x, grad=True)
 case("var_axes", lambda x: mx.var(x, axis=(0, -1), keepdims=True, ddof=2), x, grad=True)
 case("var_int", mx.var, [1, 2, 4])
@@ -206,6 +208,12 @@ case("einsum_sum", lambda a, b: mx.einsum("ij,kl->", a, b), normal(2, 3), normal
 case("einsum_int_sum", lambda a: mx.einsum("ij->j", a), [[1, 2], [3, 4]])
 case("einsum_bilinear", lambda a, b, c: mx.einsum("bi,oij,bj->bo", a, b, c), normal(2, 3), normal(4, 3, 5), normal(2, 5),
      grad=True)
+case("einsum_long", lambda *x: mx.einsum("ab,bc,cd,de,ea,...->...", *x), normal(2, 3), normal(3, 4), normal(4, 2),
+     normal(2, 5), normal(5, 2), normal(2, 2), grad=True)
+case("einsum_int", lambda a, b: (a[:, :, None] * b[None]).sum(1), [[1, 2], [3, 4]], [[5, 6], [7, 8]])
+case("dot_general", lambda a, b: mx.einsum("kbmj,jkb->bm", a, b), normal(2, 3, 4, 5), normal(5, 2, 3), grad=True)
+case("gather_mm_rows", lambda a, b, j: mx.gather_mm(a, b, None, j), normal(2, 1, 6, 4), normal(5, 4, 2),
+     [[0, 3], [3, 4]], grad=True)
 case("gather_mm", lambda a, b, i, j: mx.gather_mm(a, b, i, j), normal(3, 2, 4), normal(5, 4, 2), [0, 2, 1], [[1], [4]])
 case("gather_mm_right", lambda a, b, j: mx.gather_mm(a, b, None, j), normal(2, 1, 3, 4), normal(5, 4, 2),
      mx.array([[0, 3], [3, 4]]).astype(mx.uint32), grad=True)

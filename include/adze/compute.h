@@ -67,6 +67,9 @@ ADZE_API adze_array adze_blackman(adze_context *context, int points);
 ADZE_API adze_array adze_hamming(adze_context *context, int points);
 ADZE_API adze_array adze_hanning(adze_context *context, int points);
 
+/* The order of elements reversed along axes (NULL: all); NumPy's. Any element type. */
+ADZE_API adze_array adze_flip(adze_context *context, adze_array x, const int *axes, size_t count);
+
 /* ---------------------------------------------------------------- contractions ---- */
 
 /* beta c + alpha (a b): matmul's shapes, c broadcasts to the product's. */
@@ -76,6 +79,11 @@ ADZE_API adze_array adze_addmm(adze_context *context, adze_array c, adze_array a
  * the last `count` axes of x with the first of y. */
 ADZE_API adze_array adze_tensordot(adze_context *context, adze_array x, adze_array y, const int *axes_x,
                                    const int *axes_y, size_t count);
+/* The contraction of XLA: batch_x[i] and batch_y[i] are the same axis of both, and of the result the first ones;
+ * contract_x[i] and contract_y[i] are summed over. Then x's other axes, then y's. No axis twice. */
+ADZE_API adze_array adze_dot_general(adze_context *context, adze_array x, adze_array y, const int *batch_x,
+                                     const int *batch_y, size_t batch_count, const int *contract_x,
+                                     const int *contract_y, size_t contract_count);
 /* Einstein summation: "ij,jk->ik", "...ii->...i", spaces ignored; without "->" the result has the letters that occur
  * once, in order, after what an ellipsis stands for. Sizes of 1 broadcast. Operands are contracted two by two, those
  * first that shrink what is held most. Unlike MLX integers may be contracted too. */
