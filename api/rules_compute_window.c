@@ -196,6 +196,8 @@ static Value pool(RuleCall *call, Value x, double *taps)
     Dim padding[MAX_RANK];
     const uint32_t spatial = call->request->integer_count / 3;
     *taps = 1;
+    if (spatial < 1)
+        return call_fail(call, "at least one spatial axis is due");
     if (call_rank(call, x) != spatial + 2)
         return call_fail(call, "an array [N, spatial..., C] with %u dimensions is due", spatial + 2);
     for (uint32_t i = 0; i < spatial; i++) {

@@ -368,7 +368,8 @@ static void test_window_messages(void **state)
     assert_refused(adze_conv1d(c, x, w, 0, 0, 1, 1), "[conv1d] Stride sizes must be positive.");
     assert_refused(adze_conv1d(c, x, ONES(5, 3, 2), 1, 0, 1, 2), "output channels must be divisible");
     assert_refused(adze_conv2d(c, x, w, NULL, NULL, NULL, 1), "[conv2d] Only works");
-    assert_refused(adze_conv_general(c, ONES(2, 2), w, NULL, NULL, NULL, NULL, NULL, 4, 1, false), "[conv_general] Only");
+    assert_refused(adze_conv_general(c, ONES(2, 2), w, NULL, NULL, NULL, NULL, NULL, 4, 1, false),
+                   "[conv_general] Only");
     assert_refused(adze_conv_transpose1d(c, x, w, 0, 0, 1, 0, 1), "[conv_transpose1d] Dilation sizes");
     assert_refused(adze_max_pool(c, x, zero, NULL, NULL, 1), "[max_pool] window and stride must be positive");
     assert_refused(adze_avg_pool(c, ONES(3, 4), window, NULL, NULL, 1), "[avg_pool] an array [N, spatial..., C]");
