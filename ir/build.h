@@ -113,9 +113,13 @@ void build_call(Builder *b, Graph *callee, const Value *operand, uint32_t count,
 typedef struct ValueMap {
     Value *to; /* indexed by the old id; 0: not yet */
     uint32_t count;
+    uint32_t *time, now; /* NULL, or when each was set: only those set now count */
 } ValueMap;
 
 bool value_map_init(ValueMap *map, const Graph *from, Arena *arena);
+/* One that can be emptied in no time, by value_map_forget: for many small parts of a large graph. */
+bool value_map_init_reusable(ValueMap *map, const Graph *from, Arena *arena);
+void value_map_forget(ValueMap *map);
 Value value_map_get(const ValueMap *map, Value from);
 void value_map_set(ValueMap *map, Value from, Value to);
 

@@ -84,20 +84,37 @@ void build_call(Builder *b, Graph *callee, const Value *operand, uint32_t count,
 
 bool value_map_init(ValueMap *map, const Graph *from, Arena *arena)
 {
-    map->count = from->value_count;
-    map->to = ARENA_NEW(arena, Value, from->value_count);
+    *map = (ValueMap){.count = from->value_count, .to = ARENA_NEW(arena, Value, from->value_count)};
     return map->to != NULL;
+}
+
+bool value_map_init_reusable(ValueMap *map, const Graph *from, Arena *arena)
+{
+    if (!value_map_init(map, from, arena))
+        return false;
+    map->time = ARENA_NEW(arena, uint32_t, from->value_count);
+    map->now = 1;
+    return map->time != NULL;
+}
+
+void value_map_forget(ValueMap *map)
+{
+    map->now++;
 }
 
 Value value_map_get(const ValueMap *map, Value from)
 {
-    return from.id < map->count ? map->to[from.id] : (Value){0};
+    const bool is_set = from.id < map->count && (map->time == NULL || map->time[from.id] == map->now);
+    return is_set ? map->to[from.id] : (Value){0};
 }
 
 void value_map_set(ValueMap *map, Value from, Value to)
 {
-    if (from.id < map->count)
-        map->to[from.id] = to;
+    if (from.id >= map->count)
+        return;
+    map->to[from.id] = to;
+    if (map->time != NULL)
+        map->time[from.id] = map->now;
 }
 
 void graph_copy_parameters(const Graph *from, Graph *to, ValueMap *map)

@@ -45,7 +45,14 @@ typedef struct Grouping {
     uint32_t *visited;    /* by node id: stamp of the last search */
     uint32_t stamp;
     ValueMap map; /* values that exist in `to` */
+    struct RegionMap *free_map;
 } Grouping;
+
+/* Values that exist in a region being made. Making one may need others made before: then there are several. */
+typedef struct RegionMap {
+    ValueMap map;
+    struct RegionMap *next;
+} RegionMap;
 
 enum { MAX_GROUP_NODES = 192, MAX_GROUP_OPERANDS = 60, MAX_GROUP_REDUCTIONS = 32, MAX_SEARCH = 4096 };
 
@@ -519,7 +526,7 @@ typedef struct RegionMaker {
     Grouping *grouping;
     const Group *group;
     Graph *region;
-    ValueMap map;
+    RegionMap *values;
     Value operand[MAX_GROUP_OPERANDS]; /* of the group node, in `from` */
     uint32_t operand_count;
 } RegionMaker;
@@ -555,7 +562,7 @@ static void declare_operands(RegionMaker *maker, const Node *node)
         const Value value = node->operand[i];
         uint8_t element[16];
         const Node *source = definition(g, value);
-        if (value_map_get(&maker->map, value).id != 0)
+        if (value_map_get(&maker->values->map, value).id != 0)
             continue;
         if (belongs(maker, value)) {
             if (group_of_value(g, value) == NULL)
@@ -570,7 +577,7 @@ static void declare_operands(RegionMaker *maker, const Node *node)
             return;
         }
         maker->operand[maker->operand_count++] = value;
-        value_map_set(&maker->map, value, graph_add_parameter(maker->region, "", value_type(g->from, value)));
+        value_map_set(&maker->values->map, value, graph_add_parameter(maker->region, "", value_type(g->from, value)));
     }
 }
 
@@ -578,16 +585,16 @@ static void copy_into_region(RegionMaker *maker, const Node *node)
 {
     for (uint32_t i = 0; i < node->operand_count; i++) {
         const Value value = node->operand[i];
-        if (value_map_get(&maker->map, value).id != 0)
+        if (value_map_get(&maker->values->map, value).id != 0)
             continue;
         const Value splat = splat_in_region(maker, value);
         if (splat.id != 0)
-            value_map_set(&maker->map, value, splat);
+            value_map_set(&maker->values->map, value, splat);
         else
             copy_into_region(maker, definition(maker->grouping, value));
     }
     const NodeId id = maker->grouping->from->value[node->first_result.id].node;
-    graph_copy_node(maker->grouping->from, id, maker->region, &maker->map);
+    graph_copy_node(maker->grouping->from, id, maker->region, &maker->values->map);
 }
 
 /* Whether somebody outside the group needs the value; inline users stand for their own users, so count uses inside. */
@@ -654,14 +661,33 @@ static bool add_group_node(RegionMaker *maker, const Value *result, uint32_t res
     return id.id != 0;
 }
 
+static RegionMap *take_map(Grouping *g)
+{
+    RegionMap *map = g->free_map;
+    if (map != NULL) {
+        g->free_map = map->next;
+        return map;
+    }
+    map = ARENA_NEW(g->context->scratch, RegionMap, 1);
+    return map != NULL && value_map_init_reusable(&map->map, g->from, g->context->scratch) ? map : NULL;
+}
+
+static void give_map(Grouping *g, RegionMap *map)
+{
+    value_map_forget(&map->map);
+    map->next = g->free_map;
+    g->free_map = map;
+}
+
 /* Emits what the group needs, then the group. `extra` is a value that isn't a member but is to be computed (an inline
  * node). */
 static bool emit_group(Grouping *g, Group *group, Value extra)
 {
-    RegionMaker maker = {.grouping = g, .group = group, .region = graph_create(g->to->module, "")};
+    RegionMaker maker = {
+        .grouping = g, .group = group, .region = graph_create(g->to->module, ""), .values = take_map(g)};
     Value result[MAX_GROUP_NODES + 1];
     uint32_t result_count = 0;
-    if (maker.region == NULL || !value_map_init(&maker.map, g->from, g->context->scratch))
+    if (maker.region == NULL || maker.values == NULL)
         return false;
     for (uint32_t member = group->first_member; member != 0; member = g->next_member[member])
         declare_operands(&maker, &g->from->node[member]);
@@ -682,7 +708,8 @@ static bool emit_group(Grouping *g, Group *group, Value extra)
         result[result_count++] = extra;
     }
     for (uint32_t i = 0; i < result_count; i++)
-        graph_add_result(maker.region, value_map_get(&maker.map, result[i]), "");
+        graph_add_result(maker.region, value_map_get(&maker.values->map, result[i]), "");
+    give_map(g, maker.values);
     group->emitted = true;
     return add_group_node(&maker, result, result_count);
 }

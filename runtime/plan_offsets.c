@@ -3,7 +3,8 @@
  * gap between those already placed that are alive in a common step. The order decides how well that goes. Several are
  * tried: largest first, most bytes times steps first, longest alive first; each time, while the arena is above the
  * bound, the buffer that sticks out at the top goes to the front and all are placed again. After that, pairs change
- * places in the best order so far. The number of rounds depends on the count alone. */
+ * places in the best order so far. The number of rounds depends on the count alone. Very many are placed once, in the
+ * order they come to life. */
 #include "runtime/runtime.h"
 
 #include <string.h>
@@ -236,6 +237,41 @@ static void improve_by_swaps(Planner *planner, uint32_t rounds)
     }
 }
 
+/* ---- very many ---- */
+
+/* Beyond this, orders can't be tried: each costs the square of the count. */
+enum { MOST_TRIED = 8192 };
+
+static void forget_dead(Planner *planner, uint32_t step)
+{
+    uint32_t alive = 0;
+    for (uint32_t i = 0; i < planner->placed_count; i++)
+        if (planner->buffer[planner->placed[i]].last >= step)
+            planner->placed[alive++] = planner->placed[i];
+    planner->placed_count = alive;
+}
+
+/* Places all as they come to life, among those alive then. */
+static int64_t place_by_time(Planner *planner)
+{
+    int64_t total = 0;
+    sort_buffers(planner, earlier_first, planner->order);
+    planner->placed_count = 0;
+    planner->trial = planner->offset;
+    for (uint32_t i = 0; i < planner->count; i++) {
+        const uint32_t index = planner->order[i];
+        planner->trial[index] = 0;
+        if (planner->bytes[index] == 0)
+            continue;
+        forget_dead(planner, planner->buffer[index].first);
+        planner->trial[index] = find_gap(planner, index);
+        const int64_t end = planner->trial[index] + planner->bytes[index];
+        total = end > total ? end : total;
+        insert_placed(planner, index);
+    }
+    return total;
+}
+
 ADZE_RUNTIME int64_t adze_plan_offsets(const AdzeBuffer *buffer, uint32_t count, const int64_t *bytes, int64_t *offset,
                                        void *scratch, int64_t *bound)
 {
@@ -249,6 +285,8 @@ ADZE_RUNTIME int64_t adze_plan_offsets(const AdzeBuffer *buffer, uint32_t count,
         *bound = planner.least;
     if (count == 0)
         return 0;
+    if (count > MOST_TRIED)
+        return place_by_time(&planner);
     const uint32_t share = round_count(count) / 4;
     improve_by_top(&planner, larger_first, share + 1);
     improve_by_top(&planner, wider_first, share);
