@@ -73,6 +73,12 @@ FUNCTION(square)
     return adze_give(results, adze_square(c, in[0]));
 }
 
+FUNCTION(inverse)
+{
+    UNUSED;
+    return adze_give(results, adze_reciprocal(c, in[0]));
+}
+
 FUNCTION(times_payload)
 {
     UNUSED;
@@ -185,6 +191,39 @@ static void test_captures(void **state)
     adze_closure *const all[] = {f, g, h, compiled};
     for (size_t i = 0; i < 4; i++)
         adze_closure_free(all[i]);
+    adze_context_free(c);
+}
+
+/* (predicate, z) -> predicate ? z z : 1 / z, for complex z */
+FUNCTION(square_or_inverse)
+{
+    UNUSED;
+    adze_array out;
+    adze_closure *then = plain(square), *otherwise = plain(inverse);
+    const adze_status status = adze_cond(c, in[0], then, otherwise, in + 1, 1, &out, 1);
+    adze_closure_free(then);
+    adze_closure_free(otherwise);
+    return status == ADZE_DONE ? adze_give(results, out) : status;
+}
+
+/* Lanes of complex numbers; 1 / 0 isn't asked for. */
+static void test_complex_lanes(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    const int64_t three = 3;
+    const float z[] = {1, 2, 0, 0, 0, 2}, due[] = {-3, 4, 0, 0, 0, -0.5f};
+    const adze_array in[] = {adze_from(c, (const int32_t[]){1, 1, 0}, &three, 1, ADZE_I32),
+                             adze_from(c, z, &three, 1, ADZE_C64)};
+    adze_array out;
+    float found[6];
+    adze_closure *f = plain(square_or_inverse), *mapped = adze_vmap(c, f, NULL, 0, NULL, 0);
+    done(c, adze_apply(c, mapped, in, 2, &out, 1));
+    done(c, adze_read(c, out, found, sizeof found));
+    for (int i = 0; i < 6; i++)
+        assert_float_equal(found[i], due[i], 1e-6);
+    adze_closure_free(f);
+    adze_closure_free(mapped);
     adze_context_free(c);
 }
 
@@ -616,11 +655,11 @@ static void test_shapeless(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cond),   cmocka_unit_test(test_cond_lanes),     cmocka_unit_test(test_captures),
-        cmocka_unit_test(test_switch), cmocka_unit_test(test_switch_lanes),   cmocka_unit_test(test_while),
-        cmocka_unit_test(test_scan),   cmocka_unit_test(test_scan_gradients), cmocka_unit_test(test_while_lanes),
-        cmocka_unit_test(test_fori),   cmocka_unit_test(test_exports),        cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_lanes),  cmocka_unit_test(test_shapeless),
+        cmocka_unit_test(test_cond),        cmocka_unit_test(test_cond_lanes), cmocka_unit_test(test_complex_lanes),
+        cmocka_unit_test(test_captures),    cmocka_unit_test(test_switch),     cmocka_unit_test(test_switch_lanes),
+        cmocka_unit_test(test_while),       cmocka_unit_test(test_scan),       cmocka_unit_test(test_scan_gradients),
+        cmocka_unit_test(test_while_lanes), cmocka_unit_test(test_fori),       cmocka_unit_test(test_exports),
+        cmocka_unit_test(test_pairs),       cmocka_unit_test(test_lanes),      cmocka_unit_test(test_shapeless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -194,7 +194,7 @@ static adze_status jvp_closure(adze_context *context, const adze_array *in, size
     adze_array *tangent = calloc(primals + 1, sizeof *tangent);
     mlx_vector_array res = {NULL}, input[2] = {{NULL}, {NULL}};
     for (size_t i = 0; i < primals && argnum != NULL && tangent != NULL; i++)
-        if (element_is_floating(node_of(in[i])->type.element)) {
+        if (element_is_differentiable(node_of(in[i])->type.element)) {
             argnum[tangents] = (int)i;
             tangent[tangents++] = in[primals + i];
         }

@@ -9,7 +9,7 @@
  *             body      new = body(old); carried = select(go on, new, old); go on = condition(carried)
  *
  * That is only right for regions that can do no harm to lanes that don't ask for them; with others, lanes go one by
- * one. A lane that didn't ask sees ones instead of its floating operands: its own could give infinities, whose
+ * one. A lane that didn't ask sees ones instead of its floating and complex operands: its own could give infinities, whose
  * derivative times the zero cotangent is NaN; the select in front also keeps what does come back from the lane's
  * gradient. */
 #include <string.h>
@@ -32,7 +32,7 @@ static Value guarded(Builder *b, Value asks, Value x, bool mapped)
     if (b->graph->module->status != STATUS_OK || !mapped)
         return x;
     const Type type = value_type(b->graph, x);
-    return element_is_floating(type.element) ? select_lanes(b, asks, x, build_full(b, type, 1)) : x;
+    return element_is_differentiable(type.element) ? select_lanes(b, asks, x, build_full(b, type, 1)) : x;
 }
 
 /* The graph's results in r's graph, all mapped; its parameters are the operands given. */
