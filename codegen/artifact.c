@@ -7,6 +7,7 @@
 
 #include "codegen/c/emit_c.h"
 #include "codegen/embedded.h"
+#include "codegen/foreign.h"
 #include "codegen/link.h"
 #include "codegen/llvm/emit_llvm.h"
 #include "codegen/output_file.h"
@@ -98,6 +99,7 @@ static Status link_objects(Writing *writing, const CodeObjects *objects, Status 
         .input_count = objects->count + 1,
         .module = &writing->view,
         .prefix = program_prefix(program, &writing->arena),
+        .is_foreign = loop_module_is_foreign(&writing->view),
         .alias = arena_printf(&writing->arena, "adze_model=%s_model", program->options.name),
     };
     if (!input || !job.prefix || !job.alias)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codegen/embedded.h"
+#include "codegen/foreign.h"
 #include "codegen/program.h"
 
 typedef struct HeaderNames {
@@ -159,10 +160,15 @@ static void write_top(Header *header)
     describe_symbols(header);
     strbuf_printf(
         header->out,
-        " *\n * Arrays are dense, row-major, and yours. The workspace is yours too: 64-byte aligned, one for each "
+        "%s *\n * Arrays are dense, row-major, and yours. The workspace is yours too: 64-byte aligned, one for each "
         "call\n"
         " * that runs at a time. options may be NULL. All of it is explained in the second half, adze/model.h. */\n"
         "#ifndef ADZE_%s_H\n#define ADZE_%s_H\n\n#include <stdint.h>\n#include <stdbool.h>\n\n",
+        loop_module_is_foreign(program->loops) ? " *\n * Its linear algebra calls LAPACK: objects and C sources are to "
+                                                 "be linked with -lopenblas, a shared\n"
+                                                 " * object needs " FOREIGN_LIBRARY
+                                                 " where it runs. OpenBLAS is told to use one thread.\n"
+                                               : "",
         header->names.upper, header->names.upper);
 }
 

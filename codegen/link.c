@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "codegen/elf_object.h"
+#include "codegen/foreign.h"
 #include "codegen/process.h"
 #include "ir/base/vec.h"
 
@@ -249,17 +250,30 @@ static Status move_into_place(Linking *linking, const char *result)
     return diag_fail(linking->diag, STATUS_IO, linking->job->output, "%s", strerror(errno));
 }
 
-/* Where there is no libc of the target, its symbols stay undefined: the program that loads the result has them. */
-static void add_libraries(Linking *linking)
+/* The library of foreign.def; NULL: it isn't needed, or not known (of another architecture). */
+static Status find_foreign(Linking *linking, const char **path)
 {
-    const char *libc = find_libc(linking), *loader = first_file(linking->tools->loader, 2);
-    if (!libc)
-        return;
+    const void *address[FOREIGN_COUNT];
+    *path = NULL;
+    return linking->job->is_foreign && linking->native ? foreign_open(address, path, linking->diag) : STATUS_OK;
+}
+
+/* Where there is no libc of the target (or no library of foreign.def), its symbols stay undefined: the program that
+ * loads the result has them. */
+static Status add_libraries(Linking *linking)
+{
+    const char *libc = find_libc(linking), *loader = first_file(linking->tools->loader, 2), *foreign;
+    TRY(find_foreign(linking, &foreign));
+    if (!libc || (linking->job->is_foreign && !foreign))
+        return STATUS_OK;
+    if (foreign)
+        add_argument(linking, foreign);
     add_argument(linking, "-z");
     add_argument(linking, "defs");
     add_argument(linking, libc);
     if (loader)
         add_argument(linking, loader);
+    return STATUS_OK;
 }
 
 static Status make_shared(Linking *linking)
@@ -290,7 +304,7 @@ static Status make_shared(Linking *linking)
     if (linking->job->alias)
         add_argument(linking, arena_printf(&linking->arena, "--defsym=%s", linking->job->alias));
     TRY(add_inputs(linking));
-    add_libraries(linking);
+    TRY(add_libraries(linking));
     TRY(run_linker(linking));
     return move_into_place(linking, result);
 }

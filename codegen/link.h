@@ -25,6 +25,7 @@ typedef struct LinkJob {
     uint32_t input_count;
     const LoopModule *module; /* its data items are linked in; NULL: none */
     const char *prefix;       /* of its symbols, as given to the emitter */
+    bool is_foreign;          /* functions of foreign.def are called: their library is linked with */
     const char *alias;        /* "NAME=SYMBOL": another exported name of a symbol, in shared objects; NULL: none */
 } LinkJob;
 

@@ -80,6 +80,9 @@ static uint64_t hash_payload(uint64_t hash, const LoopInstr *instr)
 {
     if (instr->op == LOOP_shuffle)
         return hash_bytes(hash, instr->mask, instr->type.lanes);
+    if (instr->op == LOOP_call)
+        return hash_registers(hash_word(hash, instr->call->function), instr->call->argument,
+                              instr->call->argument_count);
     if (instr->op != LOOP_launch)
         return hash_word(hash, (uint64_t)instr->immediate);
     const LoopLaunch *launch = instr->launch;
@@ -117,6 +120,12 @@ static bool launch_equal(const LoopLaunch *a, const LoopLaunch *b)
            registers_equal(a->buffer, b->buffer, a->buffer_count) && registers_equal(a->size, b->size, a->size_count);
 }
 
+static bool call_equal(const LoopCall *a, const LoopCall *b)
+{
+    return a->function == b->function && a->argument_count == b->argument_count &&
+           registers_equal(a->argument, b->argument, a->argument_count);
+}
+
 bool loop_instr_equal(const LoopInstr *a, const LoopInstr *b)
 {
     if (a->op != b->op || a->type.kind != b->type.kind || a->type.lanes != b->type.lanes ||
@@ -124,6 +133,8 @@ bool loop_instr_equal(const LoopInstr *a, const LoopInstr *b)
         return false;
     if (a->op == LOOP_shuffle)
         return memcmp(a->mask, b->mask, a->type.lanes) == 0;
+    if (a->op == LOOP_call)
+        return call_equal(a->call, b->call);
     return a->op == LOOP_launch ? launch_equal(a->launch, b->launch) : a->immediate == b->immediate;
 }
 

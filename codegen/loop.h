@@ -72,6 +72,13 @@ typedef struct LoopLaunch {
     Reg work;          /* i64: estimated cost of all items, in scalar operations: little work stays on one thread */
 } LoopLaunch;
 
+/* A call of a foreign function. */
+typedef struct LoopCall {
+    uint32_t function; /* ForeignFunction */
+    uint32_t argument_count;
+    const Reg *argument; /* kinds as foreign_info says */
+} LoopCall;
+
 typedef struct LoopInstr {
     LoopOp op;
     LoopType type; /* of the result; of the stored value for stores */
@@ -81,6 +88,7 @@ typedef struct LoopInstr {
         double real;
         const int8_t *mask; /* shuffle: type.lanes of them */
         const LoopLaunch *launch;
+        const LoopCall *call;
     };
 } LoopInstr;
 
@@ -213,6 +221,7 @@ void loop_else(LoopFunction *f);
 void loop_close(LoopFunction *f);
 void loop_return_if(LoopFunction *f, Reg condition, int32_t status);
 void loop_launch(LoopFunction *f, const LoopLaunch *launch); /* copied */
+void loop_call(LoopFunction *f, uint32_t function, const Reg *argument, uint32_t count);
 
 /* i64 scalar arithmetic, folded where known. */
 Reg loop_add(LoopFunction *f, Reg a, Reg b);
@@ -231,7 +240,7 @@ void loop_print_instruction(const LoopModule *module, const LoopFunction *functi
 
 /* Runs a function as a C call would, checking every memory access against the lengths given: `buffer_bytes[i]` is how
  * many bytes buffer i has (all the memory reachable through pointer arithmetic). Data items are known. Launches run
- * serially. *status gets what the function returned. */
+ * serially. *status gets what the function returned. Foreign functions aren't called: STATUS_UNSUPPORTED. */
 Status loop_interpret(const LoopModule *module, const LoopFunction *function, void *const *buffer,
                       const size_t *buffer_bytes, const int64_t *size, int64_t begin, int64_t end, int32_t *status,
                       Diag *diag);

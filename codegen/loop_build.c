@@ -464,3 +464,19 @@ void loop_launch(LoopFunction *f, const LoopLaunch *launch)
     for (uint32_t i = 0; i < copy->buffer_count; i++)
         mark_written(f, copy->buffer[i]);
 }
+
+void loop_call(LoopFunction *f, uint32_t function, const Reg *argument, uint32_t count)
+{
+    if (f->error != NULL)
+        return;
+    const LoopCall call = {function, count, arena_copy(f->arena, argument, count * sizeof *argument)};
+    const LoopCall *copy = call.argument == NULL ? NULL : arena_copy(f->arena, &call, sizeof call);
+    if (copy == NULL) {
+        fail(f, LOOP_call, "out of memory");
+        return;
+    }
+    emit(f, (LoopInstr){.op = LOOP_call, .type = no_type, .call = copy});
+    for (uint32_t i = 0; i < count; i++)
+        if (loop_type_of(f, argument[i]).kind == LOOP_ptr)
+            mark_written(f, argument[i]);
+}

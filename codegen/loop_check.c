@@ -2,6 +2,10 @@
  * Type rules of loop IR. Numbers in messages are those of the list in loop_verify.c. */
 #include "codegen/loop_check.h"
 
+#include <string.h>
+
+#include "codegen/foreign.h"
+
 enum {
     ARITHMETIC = KINDS_INTEGER | KINDS_FLOAT,
     BITS = KINDS_INTEGER | KINDS_BOOL,
@@ -316,6 +320,20 @@ static const char *check_launch(const LoopFunction *f, const LoopInstr *instr, u
     return wrong;
 }
 
+static const char *check_call(const LoopFunction *f, const LoopInstr *instr, uint32_t at)
+{
+    const LoopCall *call = instr->call;
+    if (call == NULL || call->function >= FOREIGN_COUNT)
+        return "11: no such foreign function";
+    const char *letter = foreign_info[call->function].arguments;
+    if (call->argument_count != strlen(letter))
+        return "11: the foreign function takes another number of arguments";
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        if (check_registers(f, &call->argument[i], 1, foreign_kind(letter[i]), at) != NULL)
+            return "11: wrong argument of a foreign function";
+    return NULL;
+}
+
 const char *loop_check(const LoopFunction *f, const LoopInstr *instr, uint32_t at)
 {
     if (instr->op <= LOOP_NONE || instr->op >= LOOP_OP_COUNT)
@@ -346,7 +364,7 @@ const char *loop_check(const LoopFunction *f, const LoopInstr *instr, uint32_t a
     case LOOP_FORM_CONTROL:
         return check_control(f, instr);
     case LOOP_FORM_CALL:
-        return check_launch(f, instr, at);
+        return instr->op == LOOP_call ? check_call(f, instr, at) : check_launch(f, instr, at);
     case LOOP_FORM_NONE:
         break;
     }

@@ -4,6 +4,7 @@
  * depends on values is checked here. Locals start as 0xA5 bytes: who reads them unwritten differs from compiled code.
  */
 #include "codegen/loop_interpret.h"
+#include "codegen/foreign.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -408,6 +409,12 @@ static Status run_value(const Frame *frame, uint32_t at)
     return wrong == NULL ? STATUS_OK : fail(frame, at, wrong);
 }
 
+static Status refuse_call(Frame *frame, uint32_t at)
+{
+    return diag_fail(frame->machine->diag, STATUS_UNSUPPORTED, frame->f->name,
+                     "%s: foreign functions aren't interpreted", foreign_info[frame->f->instr[at].call->function].name);
+}
+
 static Status run_instruction(Frame *frame)
 {
     const uint32_t at = frame->pc++;
@@ -421,7 +428,7 @@ static Status run_instruction(Frame *frame)
     case LOOP_FORM_CONTROL:
         return run_control(frame, at);
     case LOOP_FORM_CALL:
-        return run_launch(frame, at);
+        return frame->f->instr[at].op == LOOP_call ? refuse_call(frame, at) : run_launch(frame, at);
     default:
         return run_value(frame, at);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Loop IR as text, for people: one line an instruction, blocks indented. Reals are printed so that they read back to
  * the same bits. Prints unverified functions too. */
+#include "codegen/foreign.h"
 #include "codegen/loop.h"
 
 static void print_type(LoopType type, StrBuf *out)
@@ -41,6 +42,14 @@ static void print_launch(const LoopModule *module, const LoopLaunch *launch, Str
     strbuf_printf(out, " items %%%u work %%%u", (unsigned)launch->extent.id, (unsigned)launch->work.id);
 }
 
+static void print_call(const LoopCall *call, StrBuf *out)
+{
+    if (call == NULL)
+        return;
+    strbuf_printf(out, " %s", call->function < FOREIGN_COUNT ? foreign_info[call->function].name : "?");
+    print_registers("arguments", call->argument, call->argument_count, out);
+}
+
 static void print_mask(const LoopInstr *instr, StrBuf *out)
 {
     strbuf_add(out, " [");
@@ -74,6 +83,9 @@ static void print_immediate(const LoopModule *module, const LoopInstr *instr, St
         break;
     case LOOP_launch:
         print_launch(module, instr->launch, out);
+        break;
+    case LOOP_call:
+        print_call(instr->call, out);
         break;
     default:
         break;

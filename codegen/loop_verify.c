@@ -10,7 +10,8 @@
  *     `loop` has a break_if of its own or a return_if inside.
  *  8  Locals stand outside all blocks and take at most 56 KiB together, each rounded up to 64 bytes.
  *  9  A launch names a function added to the module before, and gives it as many buffers and sizes as it takes.
- * 10  The builder found no error. */
+ * 10  The builder found no error.
+ * 11  A call names a function of foreign.def and gives it arguments of the kinds it takes. */
 #include "codegen/loop.h"
 
 #include "codegen/loop_check.h"
@@ -143,6 +144,10 @@ static const char *verify_place(Verifier *v, uint32_t at)
         return (uint64_t)instr->immediate < v->module->data_count ? NULL : "6: no such data item";
     case LOOP_launch:
         return verify_launch(v, instr->launch);
+    case LOOP_call:
+        return all_visible(v, instr->call->argument, instr->call->argument_count)
+                   ? NULL
+                   : "3: an argument of the call is out of scope";
     default:
         return NULL;
     }

@@ -517,7 +517,8 @@ static void names_many(void **state)
 
 /* ---------------------------------------------------------------- random functions ---- */
 
-/* They verify, run without complaint, together use every op, and are the same for the same seed. */
+/* They verify, run without complaint, together use every op that can be interpreted, and are the same for the same
+ * seed. */
 static void random_functions(void **state)
 {
     enum { COUNT = 100 };
@@ -546,7 +547,7 @@ static void random_functions(void **state)
         diag_release(&diag);
     }
     for (uint32_t op = 0; op < LOOP_OP_COUNT; op++)
-        if (!used[op])
+        if (!used[op] && op != LOOP_call)
             fail_msg("no function uses %s", loop_op_info[op].name);
 }
 

@@ -15,17 +15,35 @@ static Status write_functions(CEmitter *e, StrBuf *functions)
     return STATUS_OK;
 }
 
+static void declare_foreign(CEmitter *e)
+{
+    for (uint32_t i = 0; i < FOREIGN_COUNT; i++) {
+        const char *letter = foreign_info[i].arguments;
+        if (!e->foreign[i])
+            continue;
+        strbuf_printf(e->out, "extern void %s(", foreign_info[i].name);
+        for (uint32_t k = 0; letter[k] != '\0'; k++)
+            strbuf_printf(e->out, "%s%s", k == 0 ? "" : ", ",
+                          letter[k] == 'p'   ? "void *"
+                          : letter[k] == 'n' ? "int64_t"
+                                             : "int32_t");
+        strbuf_add(e->out, ");\n");
+    }
+}
+
 static Status write_file(CEmitter *e, StrBuf *out, const StrBuf *functions)
 {
     e->out = out;
-    strbuf_printf(out, "/* Made by adze%s%s. Compile with gcc 12 or clang 15, or newer; link with -lm. */\n",
-                  e->options->comment != NULL ? ": " : "", e->options->comment != NULL ? e->options->comment : "");
+    strbuf_printf(out, "/* Made by adze%s%s. Compile with gcc 12 or clang 15, or newer; link with -lm%s. */\n",
+                  e->options->comment != NULL ? ": " : "", e->options->comment != NULL ? e->options->comment : "",
+                  loop_module_is_foreign(e->module) ? " -lopenblas" : "");
     if (e->options->prologue != NULL)
         strbuf_add(out, e->options->prologue);
     c_complete_macros(e);
     c_settings(e);
     c_types(e);
     c_macros(e);
+    declare_foreign(e);
     TRY(c_data_declarations(e));
     strbuf_add_bytes(out, strbuf_text(functions), functions->length);
     c_data_definitions(e);

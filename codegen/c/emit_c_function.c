@@ -38,6 +38,8 @@ static void find_live(CEmitter *e)
             mark(e, &instr->launch->extent, 1);
             mark(e, &instr->launch->work, 1);
         }
+        if (instr->op == LOOP_call)
+            mark(e, instr->call->argument, instr->call->argument_count);
     }
 }
 
@@ -134,6 +136,15 @@ static void put_local(CEmitter *e, uint32_t at)
     strbuf_printf(e->out, "uint8_t *const r%u = m%u;\n", (unsigned)at, (unsigned)at);
 }
 
+static void put_scalar(CEmitter *e, Reg reg)
+{
+    int64_t value;
+    if (loop_known(e->f, reg, &value))
+        strbuf_printf(e->out, value == INT64_MIN ? "INT64_MIN" : "INT64_C(%lld)", (long long)value);
+    else
+        strbuf_printf(e->out, "r%u", (unsigned)reg.id);
+}
+
 static void put_array(CEmitter *e, const char *type, const char *name, const Reg *reg, uint32_t count)
 {
     if (count == 0)
@@ -141,12 +152,8 @@ static void put_array(CEmitter *e, const char *type, const char *name, const Reg
     indent(e);
     strbuf_printf(e->out, "%s %s[] = {", type, name);
     for (uint32_t i = 0; i < count; i++) {
-        int64_t value;
         strbuf_add(e->out, i == 0 ? "" : ", ");
-        if (loop_known(e->f, reg[i], &value))
-            strbuf_printf(e->out, value == INT64_MIN ? "INT64_MIN" : "INT64_C(%lld)", (long long)value);
-        else
-            strbuf_printf(e->out, "r%u", (unsigned)reg[i].id);
+        put_scalar(e, reg[i]);
     }
     strbuf_add(e->out, "};\n");
 }
@@ -167,6 +174,17 @@ static void put_launch(CEmitter *e, const LoopLaunch *launch)
     e->depth--;
     indent(e);
     strbuf_add(e->out, "}\n");
+}
+
+static void put_call(CEmitter *e, const LoopCall *call)
+{
+    e->foreign[call->function] = true;
+    strbuf_printf(e->out, "%s(", foreign_info[call->function].name);
+    for (uint32_t i = 0; i < call->argument_count; i++) {
+        strbuf_add(e->out, i == 0 ? "" : ", ");
+        put_scalar(e, call->argument[i]);
+    }
+    strbuf_add(e->out, ");\n");
 }
 
 static void put_for(CEmitter *e, uint32_t at)
@@ -213,6 +231,9 @@ static void put_statement(CEmitter *e, uint32_t at)
         break;
     case LOOP_launch:
         put_launch(e, instr->launch);
+        break;
+    case LOOP_call:
+        put_call(e, instr->call);
         break;
     default:
         if (loop_has_value(instr->op)) {

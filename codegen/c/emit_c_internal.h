@@ -8,6 +8,7 @@
 #define ADZE_CODEGEN_C_EMIT_C_INTERNAL_H
 
 #include "codegen/c/emit_c.h"
+#include "codegen/foreign.h"
 
 enum { LANE_STEPS = 7 }; /* 1, 2, 4 … 64 */
 
@@ -26,6 +27,7 @@ typedef struct CEmitter {
     /* macros that functions so far used: by op, kind and lanes */
     bool macro[LOOP_OP_COUNT][LOOP_ptr + 1][LANE_STEPS];
     bool lanes[LANE_STEPS]; /* vector types that were named */
+    bool foreign[FOREIGN_COUNT];
 } CEmitter;
 
 /* emit_c_text.c */

@@ -259,6 +259,15 @@ static void emit_launch(FunctionEmitter *e, const LoopLaunch *launch)
     leave_if(e, LLVMBuildICmp(e->builder, LLVMIntNE, status, zero, ""), status);
 }
 
+static void emit_call(FunctionEmitter *e, const LoopCall *call)
+{
+    LLVMTypeRef type;
+    LLVMValueRef callee = emit_declare_foreign(e->module, call->function, &type), argument[MAX_FOREIGN_ARGUMENTS];
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        argument[i] = e->value[call->argument[i].id];
+    LLVMBuildCall2(e->builder, type, callee, argument, call->argument_count, "");
+}
+
 /* ---- the function ---- */
 
 static void emit_instr(FunctionEmitter *e, uint32_t number)
@@ -274,6 +283,8 @@ static void emit_instr(FunctionEmitter *e, uint32_t number)
     const LoopForm form = loop_op_info[instr->op].form;
     if (form == LOOP_FORM_CONTROL)
         emit_control(e, instr, number);
+    else if (instr->op == LOOP_call)
+        emit_call(e, instr->call);
     else if (form == LOOP_FORM_CALL)
         emit_launch(e, instr->launch);
     else

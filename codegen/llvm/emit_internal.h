@@ -6,6 +6,7 @@
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
 
+#include "codegen/foreign.h"
 #include "codegen/llvm/emit_llvm.h"
 
 enum { LOOP_KIND_COUNT = LOOP_ptr + 1, MAX_LANES = 64 };
@@ -72,6 +73,7 @@ LLVMValueRef emit_declare_function(ModuleEmitter *module, uint32_t index);
 /* A data item's symbol, or the pointer to it when it is large (codegen/elf_object.h). */
 LLVMValueRef emit_declare_data(ModuleEmitter *module, uint32_t index);
 LLVMValueRef emit_declare_launch(ModuleEmitter *module, LLVMTypeRef *type);
+LLVMValueRef emit_declare_foreign(ModuleEmitter *module, uint32_t function, LLVMTypeRef *type);
 
 static inline LLVMTypeRef emit_type(const ModuleEmitter *module, LoopType type)
 {

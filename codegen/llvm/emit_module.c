@@ -107,6 +107,18 @@ LLVMValueRef emit_declare_launch(ModuleEmitter *module, LLVMTypeRef *type)
     return function;
 }
 
+LLVMValueRef emit_declare_foreign(ModuleEmitter *module, uint32_t function, LLVMTypeRef *type)
+{
+    const ForeignInfo *info = &foreign_info[function];
+    LLVMTypeRef parameter[MAX_FOREIGN_ARGUMENTS];
+    uint32_t count = 0;
+    for (; info->arguments[count] != '\0'; count++)
+        parameter[count] = module->kind[foreign_kind(info->arguments[count])];
+    *type = LLVMFunctionType(LLVMVoidTypeInContext(module->context), parameter, count, 0);
+    LLVMValueRef known = LLVMGetNamedFunction(module->module, info->name);
+    return known ? known : LLVMAddFunction(module->module, info->name, *type);
+}
+
 /* ---- an LLVM module ---- */
 
 static void note_message(LLVMDiagnosticInfoRef info, void *context)

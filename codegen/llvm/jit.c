@@ -12,6 +12,7 @@
 #include <llvm-c/Core.h>
 #include <llvm-c/LLJIT.h>
 
+#include "codegen/foreign.h"
 #include "codegen/llvm/compile.h"
 #include "codegen/llvm/jit_data.h"
 
@@ -21,6 +22,8 @@ struct LlvmJit {
     LLVMOrcLLJITRef session;
     MachinePool *machines;
     atomic_uint next; /* number of the next module */
+    pthread_mutex_t mutex;
+    bool has_foreign; /* the functions of foreign.def are known; under the mutex */
 };
 
 struct LlvmJitModule {
@@ -42,7 +45,8 @@ static const JitSymbol runtime_symbol[] = {
     {"memmove", (const void *)(uintptr_t)&memmove},
     {"memset", (const void *)(uintptr_t)&memset},
 };
-enum { RUNTIME_SYMBOL_COUNT = sizeof runtime_symbol / sizeof runtime_symbol[0] };
+enum { RUNTIME_SYMBOL_COUNT = sizeof runtime_symbol / sizeof runtime_symbol[0], MAX_SYMBOLS = 32 };
+_Static_assert((int)FOREIGN_COUNT <= (int)MAX_SYMBOLS && (int)RUNTIME_SYMBOL_COUNT <= (int)MAX_SYMBOLS, "");
 
 static Status check(LLVMErrorRef error, const char *where, Diag *diag)
 {
@@ -56,19 +60,36 @@ static Status check(LLVMErrorRef error, const char *where, Diag *diag)
 
 /* ---- the JIT ---- */
 
-static Status define_runtime(LlvmJit *jit, Diag *diag)
+static Status define(LlvmJit *jit, const JitSymbol *symbol, uint32_t count, Diag *diag)
 {
-    LLVMOrcCSymbolMapPair pair[RUNTIME_SYMBOL_COUNT];
+    LLVMOrcCSymbolMapPair pair[MAX_SYMBOLS];
     const LLVMJITSymbolFlags flags = {LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0};
-    for (uint32_t i = 0; i < RUNTIME_SYMBOL_COUNT; i++) {
-        pair[i].Name = LLVMOrcLLJITMangleAndIntern(jit->session, runtime_symbol[i].name);
-        pair[i].Sym = (LLVMJITEvaluatedSymbol){(uint64_t)(uintptr_t)runtime_symbol[i].address, flags};
+    for (uint32_t i = 0; i < count; i++) {
+        pair[i].Name = LLVMOrcLLJITMangleAndIntern(jit->session, symbol[i].name);
+        pair[i].Sym = (LLVMJITEvaluatedSymbol){(uint64_t)(uintptr_t)symbol[i].address, flags};
     }
-    LLVMOrcMaterializationUnitRef unit = LLVMOrcAbsoluteSymbols(pair, RUNTIME_SYMBOL_COUNT);
+    LLVMOrcMaterializationUnitRef unit = LLVMOrcAbsoluteSymbols(pair, count);
     LLVMErrorRef error = LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(jit->session), unit);
     if (error)
         LLVMOrcDisposeMaterializationUnit(unit);
     return check(error, "jit", diag);
+}
+
+/* Makes the functions of foreign.def known, once. */
+static Status define_foreign(LlvmJit *jit, Diag *diag)
+{
+    const void *address[FOREIGN_COUNT];
+    JitSymbol symbol[FOREIGN_COUNT];
+    pthread_mutex_lock(&jit->mutex);
+    Status status = jit->has_foreign ? STATUS_OK : foreign_open(address, NULL, diag);
+    if (status == STATUS_OK && !jit->has_foreign) {
+        for (uint32_t i = 0; i < FOREIGN_COUNT; i++)
+            symbol[i] = (JitSymbol){foreign_info[i].name, address[i]};
+        status = define(jit, symbol, FOREIGN_COUNT, diag);
+    }
+    jit->has_foreign = status == STATUS_OK;
+    pthread_mutex_unlock(&jit->mutex);
+    return status;
 }
 
 static Status create_session(LlvmJit *jit, Diag *diag)
@@ -80,7 +101,7 @@ static Status create_session(LlvmJit *jit, Diag *diag)
     LLVMOrcJITTargetMachineBuilderRef target = LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(machine);
     LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(builder, target);
     TRY(check(LLVMOrcCreateLLJIT(&jit->session, builder), "jit", diag));
-    return define_runtime(jit, diag);
+    return define(jit, runtime_symbol, RUNTIME_SYMBOL_COUNT, diag);
 }
 
 Status llvm_jit_create(const Target *target, uint32_t jobs, LlvmJit **result, Diag *diag)
@@ -91,6 +112,7 @@ Status llvm_jit_create(const Target *target, uint32_t jobs, LlvmJit **result, Di
         return diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
     jit->target = *target;
     jit->jobs = jobs;
+    pthread_mutex_init(&jit->mutex, NULL);
     jit->machines = machine_pool_create();
     const Status status =
         jit->machines ? create_session(jit, diag) : diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
@@ -108,6 +130,7 @@ void llvm_jit_destroy(LlvmJit *jit)
     if (jit->session)
         LLVMConsumeError(LLVMOrcDisposeLLJIT(jit->session));
     machine_pool_destroy(jit->machines);
+    pthread_mutex_destroy(&jit->mutex);
     free(jit);
 }
 
@@ -212,6 +235,8 @@ static Status fill(LlvmJitModule *module, const LoopModule *loops, Diag *diag)
     if (!module->prefix || !module->function)
         return diag_fail(diag, STATUS_OUT_OF_MEMORY, "jit", "out of memory");
     module->tracker = LLVMOrcJITDylibCreateResourceTracker(LLVMOrcLLJITGetMainJITDylib(module->jit->session));
+    if (loop_module_is_foreign(loops))
+        TRY(define_foreign(module->jit, diag));
     TRY(copy_names(module, loops, diag));
     TRY(jit_data_place(&module->data, loops, false, &module->arena, diag));
     TRY(compile(module, loops, diag));

@@ -2,7 +2,7 @@
  * Family linalg: matrices of a batch are tasks' items, and how their operands, results and memory are found. */
 #include "codegen/lower/linalg.h"
 
-enum { TASKS = 64 };
+enum { TASKS = 64, WORDS = 16 };
 
 static const struct {
     OpKind op;
@@ -11,6 +11,9 @@ static const struct {
     {OP_cholesky, linalg_cholesky},
     {OP_triangular_solve, linalg_triangular_solve},
     {OP_lu, linalg_lu},
+    {OP_qr, linalg_qr},
+    {OP_eigh, linalg_eigh},
+    {OP_svd, linalg_svd},
 };
 
 LoopType linalg_scalar(const Linalg *l)
@@ -35,6 +38,7 @@ Reg linalg_room(Linalg *l, Dim bytes)
     Module *module = l->e->module;
     const Dim line = dim_constant(64), whole = dim_mul(module, dim_ceil_div(module, bytes, line), line);
     const Graph *region = l->e->region;
+    l->has_room = true;
     const Reg temporary = loop_buffer(l->f, region->parameter_count + region->result_count);
     const Reg at = loop_add(l->f, linalg_dim(l, l->room), loop_mul(l->f, l->task, linalg_dim(l, whole)));
     l->room = dim_add(module, l->room, dim_mul(module, l->tasks, whole));
@@ -189,12 +193,14 @@ Status lower_linalg(const LowerContext *context, const Graph *region, LoweredGro
     if (!kernel_begin(context, region, 1, &l.f, &l.e))
         return lower_out_of_memory(context);
     l.panel = linalg_panel(l.f, l.kind, l.lanes);
+    l.words = loop_local(l.f, LOOP_i32, WORDS);
     l.task = loop_for(l.f, loop_item_begin(l.f), loop_item_end(l.f), loop_index(l.f, 1));
     const uint32_t mark = expression_mark(l.e);
     emit_task(&l, emit);
     expression_release(l.e, mark);
     loop_close(l.f);
     TRY(kernel_end(context, l.e, l.tasks, work_of(&l), lowered));
-    lowered->temporary_bytes = l.room;
+    /* never 0 where the buffer is used, even for matrices of nothing */
+    lowered->temporary_bytes = l.has_room ? dim_add(region->module, l.room, dim_constant(64)) : l.room;
     return STATUS_OK;
 }

@@ -17,8 +17,10 @@ typedef struct Linalg {
     Dim batch, tasks;
     Dim rows, columns; /* of operand 0 */
     Dim room;          /* bytes of the temporary given out so far, of all tasks */
+    bool has_room;     /* any was */
     Reg task, number;  /* number: of the matrix */
     Reg panel;         /* local memory of linalg_update_block */
+    Reg words;         /* local memory: 32-bit arguments by address */
 } Linalg;
 
 /* ---- memory (linalg.c) ---- */
