@@ -193,12 +193,24 @@ static void find_levels(Rows *rows)
     }
 }
 
+/* Of the size before the reductions; where all sizes are 0, of that shape. */
+static bool is_full_type(const Rows *rows, Type type)
+{
+    if (!dim_is(rows->full_size, 0))
+        return dim_equal(type_size(rows->region->module, type), rows->full_size);
+    for (uint32_t i = 0; i < rows->reduction_count; i++)
+        if (type_same_shape(type, value_type(rows->region, rows->reduction[i].operand)))
+            return true;
+    return false;
+}
+
 static Status classify_results(Rows *rows)
 {
     const Graph *region = rows->region;
     for (uint32_t i = 0; i < region->result_count; i++) {
-        const Dim size = type_size(region->module, value_type(region, region->result[i]));
-        rows->is_full[i] = dim_equal(size, rows->full_size);
+        const Type type = value_type(region, region->result[i]);
+        const Dim size = type_size(region->module, type);
+        rows->is_full[i] = is_full_type(rows, type);
         if (!rows->is_full[i] && !dim_equal(size, rows->kept_size))
             return diag_fail(rows->context->diag, STATUS_UNSUPPORTED, "group",
                              "a result that is neither a row's nor a reduction's");
