@@ -309,12 +309,24 @@ uint32_t loop_module_add(LoopModule *module, LoopFunction *function, const char 
     return module->function_count - 1;
 }
 
-static bool copy_masks(LoopFunction *function)
+static const LoopCall *copy_call(Arena *arena, const LoopCall *call)
+{
+    LoopCall *copy = arena_copy(arena, call, sizeof *call);
+    if (copy == NULL)
+        return NULL;
+    copy->argument = arena_copy(arena, call->argument, call->argument_count * sizeof *call->argument);
+    return copy->argument == NULL ? NULL : copy;
+}
+
+/* What instructions point to. */
+static bool copy_payloads(LoopFunction *function)
 {
     for (uint32_t i = 1; i < function->instr_count; i++) {
         LoopInstr *instr = &function->instr[i];
         if (instr->op == LOOP_shuffle &&
             (instr->mask = arena_copy(function->arena, instr->mask, instr->type.lanes)) == NULL)
+            return false;
+        if (instr->op == LOOP_call && (instr->call = copy_call(function->arena, instr->call)) == NULL)
             return false;
     }
     return true;
@@ -336,7 +348,7 @@ uint32_t loop_module_copy(LoopModule *module, const LoopFunction *function)
     copy->arena = &module->arena;
     copy->instr = arena_copy(&module->arena, function->instr, function->instr_count * sizeof *copy->instr);
     copy->instr_capacity = copy->instr_count;
-    return copy->instr == NULL || !copy_masks(copy) ? UINT32_MAX : loop_module_add(module, copy, function->name);
+    return copy->instr == NULL || !copy_payloads(copy) ? UINT32_MAX : loop_module_add(module, copy, function->name);
 }
 
 static bool copy_parts(LoopModule *module, LoopData *item)
