@@ -75,7 +75,7 @@ Value build_matrix_transpose(Builder *b, Value x);
 /* Where row + offset >= column, x, else 0; upper: where row + offset <= column. */
 Value build_lower_part(Builder *b, Value x, int64_t offset);
 Value build_upper_part(Builder *b, Value x, int64_t offset);
-Value build_diagonal(Builder *b, Value x); /* [..., n, n] → [..., n] */
+Value build_diagonal(Builder *b, Value x);   /* [..., n, n] → [..., n] */
 Value build_identity(Builder *b, Type type); /* ones where row = column */
 Value build_cholesky(Builder *b, Value a);
 Value build_triangular_solve(Builder *b, Value a, Value x, bool lower, bool transposed, bool unit_diagonal);
