@@ -3,6 +3,7 @@
  * rules of functions.def itself; the other families have files of their own (rules_<family>.c).
  * A request's integers and reals are what adze_<name> was given besides arrays (see functions.c). */
 #include "api/complex.h"
+#include "api/rules_array.h"
 #include "api/shapeless.h"
 
 #include <math.h>
@@ -346,12 +347,20 @@ Value rule_cumulative(RuleCall *call)
 /* integers: axis, keepdims */
 Value rule_arg_reduce(RuleCall *call)
 {
+    Value x = call->in[0];
+    const Type type = call_type(call, x);
+    const bool all = call->request->integer[0] == ADZE_FLATTENED, keep = call->request->integer[1] != 0;
     int64_t axis = call->request->integer[0];
-    if (!call_axis(call, &axis, call_type(call, call->in[0]).rank))
+    Dim ones[MAX_RANK];
+    if (!array_flat_axis(call, &x, &axis))
         return (Value){0};
-    const Value index = build_cast(
-        &call->b, build_arg_reduce(&call->b, call->info->op, call->in[0], (uint32_t)axis, false), ELEMENT_u32);
-    return call->request->integer[1] != 0 ? build_expand_dims(&call->b, index, (uint32_t)axis) : index;
+    const Value index =
+        build_cast(&call->b, build_arg_reduce(&call->b, call->info->op, x, (uint32_t)axis, false), ELEMENT_u32);
+    for (uint32_t i = 0; i < type.rank; i++)
+        ones[i] = dim_constant(1);
+    if (all)
+        return keep ? build_reshape(&call->b, index, ones, type.rank) : index;
+    return keep ? build_expand_dims(&call->b, index, (uint32_t)axis) : index;
 }
 
 Value rule_softmax(RuleCall *call)
@@ -547,56 +556,6 @@ Value rule_concatenate(RuleCall *call)
     if (!call_axis(call, &axis, call_type(call, call->in[0]).rank))
         return (Value){0};
     return build_concatenate(&call->b, x, call->count, (uint32_t)axis);
-}
-
-/* A start or stop of a request: a number, which counts from the end when negative, or a size. */
-static Dim slice_index(RuleCall *call, int64_t index, bool *from_end)
-{
-    const int64_t far = (int64_t)1 << 48;
-    if (size_is_handle(call->engine, index)) {
-        *from_end = false;
-        return size_to_dim(call->engine, index, call->b.graph->module);
-    }
-    *from_end = index < 0;
-    return dim_constant(index < -far ? -far : index > far ? far : index);
-}
-
-/* A start or stop as Python reads it: counted from the end when negative, at most the size. */
-static Dim slice_end(Module *module, Dim end, bool from_end, Dim low, Dim size)
-{
-    const Dim position = from_end ? dim_add(module, size, end) : end;
-    return dim_max(module, low, dim_min(module, position, size));
-}
-
-/* integers: starts, stops, strides, as many as the array has axes */
-Value rule_slice(RuleCall *call)
-{
-    const Type type = call_type(call, call->in[0]);
-    Module *module = call->b.graph->module;
-    const int64_t *start = call->request->integer, *stop = start + type.rank, *stride = stop + type.rank;
-    Dim starts[MAX_RANK], limits[MAX_RANK];
-    if (call->request->integer_count != 3 * type.rank)
-        return call_fail(call, "as many starts and stops are due as the array has axes");
-    for (uint32_t i = 0; i < type.rank && call_ready(call); i++) {
-        bool from_end[2];
-        if (stride[i] < 1)
-            return call_fail(call, "strides must be positive");
-        const Dim first = slice_index(call, start[i], &from_end[0]), last = slice_index(call, stop[i], &from_end[1]);
-        starts[i] = slice_end(module, first, from_end[0], dim_constant(0), type.dim[i]);
-        limits[i] = slice_end(module, last, from_end[1], starts[i], type.dim[i]);
-    }
-    return build_slice(&call->b, call->in[0], starts, limits, stride);
-}
-
-Value rule_take(RuleCall *call)
-{
-    int64_t axis = call->request->integer[0];
-    if (!element_is_integer(call_element(call, call->in[1])))
-        return call_fail(call, "indices must be integers");
-    if (!call_axis(call, &axis, call_type(call, call->in[0]).rank))
-        return (Value){0};
-    const Value indices = build_cast(&call->b, call->in[1], ELEMENT_i64);
-    return build_take(&call->b, call->in[0], indices, (uint32_t)axis, "clamp");
 }
 
 Value rule_where(RuleCall *call)

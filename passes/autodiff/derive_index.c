@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Ops whose places are data. What is read from a place sends its cotangent there: gather ↔ scatter add. Scatter's
  * reductions: `none` is linear (of updates that meet at a place the last one counts), `add` is linear; of `max` and
- * `min` every candidate that equals the result has the whole derivative, as in MLX; `mul` only in its first operand. */
+ * `min` every candidate that equals the result has the whole derivative, as in MLX; of `mul` each factor has the
+ * product of the others, exact where factors are zero. */
 #include <string.h>
 
 #include "passes/autodiff/autodiff.h"
@@ -112,19 +113,26 @@ static Value only_where(Rule *r, Value x, Value y, Value t)
     return build_select(&r->b, build_binary(&r->b, OP_equal, x, y), t, build_zeros(&r->b, value_type(r->b.graph, t)));
 }
 
-static void fail_product(Rule *r)
+/* Of the factors that meet where an update goes, the product of all but this update: zeros are counted, and taken out
+ * of the product, before it is divided. */
+static Value other_factors(Rule *r, OpKind scatter, OpKind gather)
 {
-    rule_fail(r, "reduction 'mul' has no derivative in the updates; use 'add' of logarithms, or scan");
+    Builder *b = &r->b;
+    const Type type = type_of_operand(r, 0);
+    const Value u = r->x[2], is_zero = build_binary_scalar(b, OP_equal, u, 0);
+    const Value factor = build_select(b, is_zero, build_full(b, type_of_operand(r, 2), 1), u);
+    const Value one = build_cast(b, is_zero, type.element);
+    const Value product = gather_like(r, gather, scatter_like(r, scatter, r->x[0], factor, "mul"));
+    const Value zeros = gather_like(r, gather, scatter_like(r, scatter, build_zeros(b, type), one, "add"));
+    const Value others = build_binary(b, OP_div, product, factor);
+    return build_select(b, build_binary(b, OP_greater, zeros, one), build_zeros(b, value_type(b->graph, others)),
+                        others);
 }
 
 static void forward_scattered(Rule *r, OpKind scatter, OpKind gather)
 {
     const Type type = type_of_operand(r, 0), updates = type_of_operand(r, 2);
     const Reduction reduction = reduction_of(r);
-    if (reduction == MULTIPLY && r->given[2].id != 0) {
-        fail_product(r);
-        return;
-    }
     Value x = build_or_zeros(&r->b, r->given[0], type), u = build_or_zeros(&r->b, r->given[2], updates);
     if (reduction == MULTIPLY)
         u = r->x[2];
@@ -134,6 +142,10 @@ static void forward_scattered(Rule *r, OpKind scatter, OpKind gather)
     }
     static const char *const name[] = {"none", "add", "mul", "add"};
     r->taken[0] = scatter_like(r, scatter, x, u, name[reduction]);
+    if (reduction == MULTIPLY && r->given[2].id != 0) {
+        const Value t = build_binary(&r->b, OP_mul, r->given[2], other_factors(r, scatter, gather));
+        r->taken[0] = scatter_like(r, scatter, r->taken[0], t, "add");
+    }
 }
 
 /* The number of each element in row-major order, i64. */
@@ -158,10 +170,6 @@ static void reverse_scattered(Rule *r, OpKind scatter, OpKind gather)
 {
     const Reduction reduction = reduction_of(r);
     const Value ct = r->given[0];
-    if (reduction == MULTIPLY && r->wanted[2]) {
-        fail_product(r);
-        return;
-    }
     if (r->wanted[0])
         r->taken[0] = reduction == REPLACE
                           ? scatter_like(r, scatter, ct, build_zeros(&r->b, type_of_operand(r, 2)), "none")
@@ -171,9 +179,10 @@ static void reverse_scattered(Rule *r, OpKind scatter, OpKind gather)
     if (!r->wanted[2])
         return;
     const Value there = gather_like(r, gather, ct);
-    r->taken[2] = reduction == REPLACE   ? written_by(r, scatter, gather, there)
-                  : reduction == EXTREME ? only_where(r, r->x[2], gather_like(r, gather, r->y[0]), there)
-                                         : there;
+    r->taken[2] = reduction == REPLACE    ? written_by(r, scatter, gather, there)
+                  : reduction == EXTREME  ? only_where(r, r->x[2], gather_like(r, gather, r->y[0]), there)
+                  : reduction == MULTIPLY ? build_binary(&r->b, OP_mul, there, other_factors(r, scatter, gather))
+                                          : there;
 }
 
 void forward_scatter(Rule *r)
