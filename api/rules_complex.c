@@ -344,11 +344,9 @@ static Value build_view(RuleCall *call, Value x, ElementType element)
                                                       .location = call->b.location});
 }
 
-/* integers: element. The last axis grows or shrinks with the size of elements. */
-Value rule_view(RuleCall *call)
+/* The last axis grows or shrinks with the size of elements. */
+static Value view_as(RuleCall *call, Value x, ElementType to)
 {
-    const ElementType to = (ElementType)call->request->integer[0];
-    Value x = call->in[0];
     const Type type = call_type(call, x);
     const int64_t had = element_info[type.element].bytes, has = element_info[to].bytes;
     Dim dim[MAX_RANK + 1];
@@ -368,4 +366,15 @@ Value rule_view(RuleCall *call)
         return x;
     dim[rank - 1] = dim_mul(call->b.graph->module, type.dim[rank - 1], dim_constant(had / has));
     return build_reshape(&call->b, x, dim, rank);
+}
+
+/* integers: element. A bool is a byte that is 0 or 1; a byte is a bool by whether it is 0. */
+Value rule_view(RuleCall *call)
+{
+    const ElementType to = (ElementType)call->request->integer[0], from = call_element(call, call->in[0]);
+    if (to == from)
+        return call->in[0];
+    const Value x = from == ELEMENT_bool ? build_cast(&call->b, call->in[0], ELEMENT_u8) : call->in[0];
+    const ElementType seen = to == ELEMENT_bool ? ELEMENT_u8 : to;
+    return build_cast(&call->b, call_element(call, x) == seen ? x : view_as(call, x, seen), to);
 }

@@ -28,7 +28,8 @@ extern "C" {
 
 ADZE_API adze_array adze_scalar_c64(adze_context *context, float re, float im);
 /* MLX's view: the bytes of the last axis as elements of another type, of which there are more or fewer; the size of the
- * axis must be whole elements. bool and types of fewer than 8 bits can't be seen otherwise. No derivative passes. */
+ * axis must be whole elements. Bools are bytes; types of fewer than 8 bits can't be seen otherwise. No derivative
+ * passes. */
 ADZE_API adze_array adze_view(adze_context *context, adze_array x, AdzeElement element);
 
 /* Where 1 / n goes, n being the product of all transformed lengths: BACKWARD: to inverses; FORWARD: to the others;
