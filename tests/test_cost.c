@@ -286,6 +286,54 @@ static void test_long_chains(void **state)
     }
 }
 
+/* ---- many kernels ---- */
+
+static adze_array swap(adze_context *c, adze_array x, adze_array matrix)
+{
+    return adze_matmul(c, x, matrix);
+}
+
+static adze_array normalize(adze_context *c, adze_array x, adze_array matrix)
+{
+    (void)matrix;
+    return adze_divide(c, x, adze_sum(c, x, NULL, 0, false));
+}
+
+static const struct {
+    const char *name;
+    adze_array (*step)(adze_context *c, adze_array x, adze_array matrix);
+    double due[2];
+} chain_of_kernels[] = {{"products", swap, {1, 3}}, {"sums", normalize, {0.25, 0.75}}};
+
+static double measure_kernels(size_t kind, int length)
+{
+    adze_context *c = adze_context_new();
+    const adze_array matrix = adze_from(c, (const float[]){0, 1, 1, 0}, (const int64_t[]){2, 2}, 2, ADZE_F32);
+    adze_array x = adze_from(c, (const float[]){1, 3}, (const int64_t[]){1, 2}, 2, ADZE_F32);
+    const double start = now_ms();
+    for (int i = 0; i < length / 2 * 2; i++)
+        x = chain_of_kernels[kind].step(c, x, matrix);
+    const float *found = adze_data(c, x);
+    if (found == NULL)
+        fail_msg("%s: %s", chain_of_kernels[kind].name, adze_message(c));
+    for (int i = 0; i < 2; i++)
+        assert_true(fabs((double)found[i] - chain_of_kernels[kind].due[i]) < 1e-5);
+    adze_context_free(c);
+    return now_ms() - start;
+}
+
+static void test_chains_of_kernels(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < sizeof chain_of_kernels / sizeof chain_of_kernels[0]; kind++) {
+        const double shorter = measure_kernels(kind, longest / 16), longer = measure_kernels(kind, longest / 4);
+        printf("%s, a chain of %d: %.0f ms, of %d: %.0f ms\n", chain_of_kernels[kind].name, longest / 16, shorter,
+               longest / 4, longer);
+        if (longer > 8 * shorter + 20)
+            fail_msg("%s: %.0f ms for a quarter, %.0f ms in all", chain_of_kernels[kind].name, shorter, longer);
+    }
+}
+
 /* Arrays that nobody ever computes are let go without recursion. */
 static void test_long_chain_is_dropped(void **state)
 {
@@ -348,6 +396,7 @@ int main(int count, char **argument)
         cmocka_unit_test(test_starting),
         cmocka_unit_test(test_transformer),
         cmocka_unit_test(test_long_chains),
+        cmocka_unit_test(test_chains_of_kernels),
         cmocka_unit_test(test_long_chain_is_dropped),
     };
     if (count > 1)
