@@ -5,9 +5,9 @@
  *
  * The op `complex` stands for the pair while the graph is copied: whoever uses it takes its operands, so that most are
  * dead in the end. Regions get two parameters and results in place of a complex one, and calls of graphs with complex
- * numbers are inlined. What is left at the graph's own parameters and results is the memory of a complex number seen as
- * f32[…, 2], which costs nothing, and slices and a concatenation of that. Ops without a rule here stay as they are; no
- * kernel is made for them. */
+ * numbers are inlined. What is left at the graph's own parameters and results is the memory of complex numbers, seen as
+ * f32[…, 2] where they are read and as u64 where they are written, which costs nothing. Ops without a rule here stay as
+ * they are; no kernel is made for them. */
 #include "passes/complex.h"
 
 #include <string.h>
@@ -71,14 +71,28 @@ static Value view(Builder *b, Value x, ElementType element)
     return graph_add_value(b->graph, &spec);
 }
 
-/* f32[…, 2] from two f32[…]. */
+static Value bits(Builder *b, Value x)
+{
+    const Attr attr = {.key = ATTR_element, .element = ELEMENT_u32};
+    const NodeSpec spec = {.op = OP_bitcast,
+                           .operand = &x,
+                           .operand_count = 1,
+                           .attr = &attr,
+                           .attr_count = 1,
+                           .location = b->location,
+                           .clone = b->clone};
+    return build_cast(b, graph_add_value(b->graph, &spec), ELEMENT_u64);
+}
+
+/* The pair in memory: 64 bits, the real part in the lower half. Kernels do that in vectors, with what computes the
+ * parts.
+ */
 static Value interleave(Builder *b, Parts x)
 {
     if (x.re.id == 0 || x.im.id == 0 || b->graph->module->status != STATUS_OK)
         return (Value){0};
-    const uint32_t rank = value_type(b->graph, x.re).rank;
-    const Value part[2] = {build_expand_dims(b, x.re, rank), build_expand_dims(b, x.im, rank)};
-    return build_concatenate(b, part, 2, rank);
+    const Value high = build_binary(b, OP_shift_left, bits(b, x.im), build_scalar_i64(b, ELEMENT_u64, 32));
+    return build_binary(b, OP_or, bits(b, x.re), high);
 }
 
 /* One part of f32[…, 2]. */
@@ -225,12 +239,10 @@ static Value split_constant(Split *s)
     return join(s->b, part[0], part[1]);
 }
 
-/* As f32[…, 2], whose last axis is split into smaller elements, or is what 8 bytes are. */
 static Value view_from_pairs(Split *s, ElementType to)
 {
-    const Value pairs = interleave(s->b, s->x), seen = view(s->b, pairs, to);
-    const Type due = value_type(s->from, node_result(s->node, 0));
-    return pairs.id == 0 || seen.id == 0 ? (Value){0} : build_reshape(s->b, seen, due.dim, due.rank);
+    const Value pairs = interleave(s->b, s->x);
+    return pairs.id == 0 || to == ELEMENT_u64 ? pairs : view(s->b, pairs, to);
 }
 
 static Value view_as_pairs(Split *s)
