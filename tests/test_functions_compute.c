@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Functions of the family "compute": every call of functions_compute_cases.def gives what MLX gave
  * (tests/data/compute_answers.bin, written by tests/make_compute_answers.py), forwards and, where there are cotangents,
- * backwards; and mapped over two copies of its operands it gives the result twice. Messages say what was wrong. */
+ * backwards; and mapped over two copies of its operands it gives the result twice. Some become one kernel. Messages say
+ * what was wrong. */
+#define _GNU_SOURCE 1
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "adze/adze.h"
+#include "passes/passes.h"
 
 enum { MAX_ARRAYS = 8, MAX_AXES = 8 };
 enum Role { ROLE_IN, ROLE_OUT, ROLE_COT, ROLE_GRAD, ROLE_COUNT };
@@ -307,6 +311,81 @@ static void test_case(void **state)
     adze_context_free(c);
 }
 
+/* ---- what the compiler makes of them ---- */
+
+static char *text_of_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = NULL;
+    size_t room = 0;
+    assert_non_null(file);
+    assert_true(getdelim(&text, &room, 0, file) > 0);
+    fclose(file);
+    return text;
+}
+
+/* The names of the kinds of groups that the default pipeline makes of a case, without those that only convert. */
+static void kinds_of_groups(const char *text, char *kinds, size_t room)
+{
+    Diag diag;
+    diag_init(&diag);
+    const PassOptions options = pass_options_default();
+    Module *module = module_parse("case", text, strlen(text), &diag);
+    assert_non_null(module);
+    assert_int_equal(pipeline_run(&options, default_pipeline, module, &diag), STATUS_OK);
+    const Graph *graph = module->graph[0];
+    kinds[0] = '\0';
+    for (uint32_t i = 1; i < graph->node_count; i++)
+        if (graph->node[i].op == OP_group) {
+            const size_t used = strlen(kinds);
+            snprintf(kinds + used, room - used, "%s ", node_string(&graph->node[i], ATTR_kind));
+        }
+    module_destroy(module);
+    diag_release(&diag);
+}
+
+static void assert_kernels(const char *name, const char *due)
+{
+    Answer answer;
+    char kinds[256], path[] = "/tmp/adze_compute_XXXXXX.adze";
+    Case self = {.result_count = 1};
+    const int file = mkstemps(path, 5);
+    assert_true(file >= 0);
+    close(file);
+    for (size_t i = 0; i < CASE_COUNT; i++)
+        if (strcmp(cases[i].name, name) == 0)
+            self.run = cases[i].run;
+    adze_context *c = adze_context_new();
+    adze_closure *closure = adze_closure_new(call_case, &self, NULL);
+    read_answer(c, name, &answer);
+    assert_int_equal(adze_export(c, closure, answer.array[ROLE_IN], answer.count[ROLE_IN], "f", path), ADZE_DONE);
+    char *text = text_of_file(path);
+    unlink(path);
+    kinds_of_groups(text, kinds, sizeof kinds);
+    if (strcmp(kinds, due) != 0)
+        fail_msg("%s becomes the kernels \"%s\", due are \"%s\"", name, kinds, due);
+    free(text);
+    adze_closure_free(closure);
+    adze_context_free(c);
+}
+
+/* Norms, softmax and what is made of rows are one kernel; attention is the compiler's own. */
+static void test_kernels(void **state)
+{
+    (void)state;
+    assert_kernels("fast_layer_norm", "rows ");
+    assert_kernels("fast_layer_norm_bf16", "rows ");
+    assert_kernels("fast_rms_norm", "rows ");
+    assert_kernels("log_softmax", "rows ");
+    assert_kernels("softmax_precise", "rows ");
+    assert_kernels("var_bf16", "rows ");
+    assert_kernels("sdpa", "attention ");
+    assert_kernels("sdpa_causal", "attention ");
+    assert_kernels("sdpa_added", "attention ");
+    assert_kernels("mish", "pointwise ");
+    assert_kernels("l1_loss", "rows ");
+}
+
 /* ---- messages ---- */
 
 static void assert_refused(adze_array array, const char *message)
@@ -430,11 +509,12 @@ static void test_other_messages(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[CASE_COUNT + 4] = {
+    enum { OTHERS = 5 };
+    struct CMUnitTest tests[CASE_COUNT + OTHERS] = {
         cmocka_unit_test(test_contraction_messages), cmocka_unit_test(test_window_messages),
-        cmocka_unit_test(test_fast_messages), cmocka_unit_test(test_other_messages)};
+        cmocka_unit_test(test_fast_messages), cmocka_unit_test(test_other_messages), cmocka_unit_test(test_kernels)};
     for (size_t i = 0; i < CASE_COUNT; i++)
-        tests[4 + i] = (struct CMUnitTest){
+        tests[OTHERS + i] = (struct CMUnitTest){
             .name = cases[i].name, .test_func = test_case, .initial_state = (void *)(uintptr_t)&cases[i]};
     return cmocka_run_group_tests(tests, load_answers, drop_answers);
 }
