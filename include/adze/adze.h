@@ -94,6 +94,8 @@ ADZE_API adze_array adze_scalar(adze_context *context, float value);
 ADZE_API adze_array adze_scalar_i32(adze_context *context, int32_t value);
 
 ADZE_API size_t adze_rank(adze_array array); /* of an array that carries an error: 0 */
+/* While a function is traced for any shapes, sizes it doesn't know are handles, not numbers (see adze/compiled.h), and
+ * adze_size is SIZE_MAX. */
 ADZE_API const int64_t *adze_shape(adze_array array);
 ADZE_API size_t adze_size(adze_array array);
 ADZE_API AdzeElement adze_element_of(adze_array array);
