@@ -68,6 +68,8 @@ typedef struct Fragment {
     void *key; /* of interned ones */
     size_t key_bytes;
     struct Fragment *next; /* in the engine's table */
+    size_t bytes;          /* as counted there */
+    bool used;             /* since fragments were last forgotten */
 } Fragment;
 
 typedef struct ArrayNode ArrayNode;
@@ -113,7 +115,7 @@ ArrayNode *node_error(const char *text);
 typedef struct ModelCache ModelCache; /* model_cache.h */
 typedef struct Worker Worker;         /* eval_async.c */
 
-enum { FRAGMENT_BUCKETS = 1024, MAX_FRAGMENTS = 4096 };
+enum { FRAGMENT_BUCKETS = 1024, MAX_FRAGMENTS = 4096, MAX_FRAGMENT_BYTES = 64 << 20 };
 
 struct Engine {
     atomic_uint refs;
@@ -123,6 +125,7 @@ struct Engine {
     uint64_t mark;        /* of walks */
     Fragment *fragment[FRAGMENT_BUCKETS];
     uint32_t fragment_count;
+    size_t fragment_bytes;
     ModelCache *models;
     Worker *worker;
     atomic_uint contexts;

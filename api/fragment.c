@@ -177,15 +177,28 @@ static void *make_key(const Request *request, ArrayNode *const *input, uint32_t 
     return NULL;
 }
 
-static void forget_fragments(Engine *engine)
+/* Fragments that were asked for since the last time stay, unless that leaves no room. */
+static void forget_fragments(Engine *engine, bool all)
 {
     for (uint32_t i = 0; i < FRAGMENT_BUCKETS; i++)
-        while (engine->fragment[i] != NULL) {
-            Fragment *fragment = engine->fragment[i];
-            engine->fragment[i] = fragment->next;
+        for (Fragment **at = &engine->fragment[i]; *at != NULL;) {
+            Fragment *fragment = *at;
+            if (fragment->used && !all) {
+                fragment->used = false;
+                at = &fragment->next;
+                continue;
+            }
+            *at = fragment->next;
+            engine->fragment_count--;
+            engine->fragment_bytes -= fragment->bytes;
             fragment_release(fragment);
         }
-    engine->fragment_count = 0;
+}
+
+static bool is_fuller_than(const Engine *engine, uint32_t quarters)
+{
+    return engine->fragment_count >= MAX_FRAGMENTS / 4 * quarters ||
+           engine->fragment_bytes >= (size_t)MAX_FRAGMENT_BYTES / 4 * quarters;
 }
 
 static Fragment *find_interned(Engine *engine, const void *key, size_t bytes, uint64_t hash)
@@ -198,12 +211,17 @@ static Fragment *find_interned(Engine *engine, const void *key, size_t bytes, ui
 
 static void intern(Engine *engine, Fragment *fragment)
 {
-    if (engine->fragment_count == MAX_FRAGMENTS)
-        forget_fragments(engine);
+    if (is_fuller_than(engine, 4)) {
+        forget_fragments(engine, false);
+        if (is_fuller_than(engine, 3))
+            forget_fragments(engine, true);
+    }
     Fragment **bucket = &engine->fragment[fragment->hash[0] % FRAGMENT_BUCKETS];
     fragment->next = *bucket;
     *bucket = fragment_retain(fragment);
     engine->fragment_count++;
+    fragment->bytes = fragment->module->arena.total;
+    engine->fragment_bytes += fragment->bytes;
 }
 
 Fragment *fragment_find(Engine *engine, const Request *request, ArrayNode *const *input, uint32_t count, char **error)
@@ -218,6 +236,7 @@ Fragment *fragment_find(Engine *engine, const Request *request, ArrayNode *const
     pthread_mutex_lock(&engine->mutex);
     Fragment *fragment = find_interned(engine, key, bytes, hash[0]);
     if (fragment != NULL) {
+        fragment->used = true;
         fragment_retain(fragment);
         free(key);
     } else if ((fragment = build_fragment(engine, request, input, count, error)) != NULL) {

@@ -194,6 +194,57 @@ static void test_threads_share(void **state)
     adze_context_free(c);
 }
 
+/* Arrays so large that the team helps, from two threads at once: one has it, the other does without. */
+static void *compute_large(void *argument)
+{
+    enum { SIZE = 300000 };
+    Visitor *visitor = argument;
+    adze_context *c = adze_scope(visitor->family);
+    const adze_array x = adze_arange(c, 0, SIZE, 1, ADZE_F32), one = adze_scalar(c, 1);
+    if (adze_eval(c, &x, 1) != ADZE_DONE)
+        visitor->wrong++;
+    for (int i = 0; i < 3; i++) {
+        const float *found = adze_data(c, adze_add(c, adze_multiply(c, x, one), one));
+        for (int64_t k = 0; found != NULL && k < SIZE; k++)
+            visitor->wrong += found[k] != (float)(k + 1);
+        visitor->wrong += found == NULL;
+    }
+    adze_context_free(c);
+    return NULL;
+}
+
+static void test_threads_compute_large_arrays(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    Visitor visitor[2];
+    for (int i = 0; i < 2; i++) {
+        visitor[i] = (Visitor){.family = c};
+        assert_int_equal(pthread_create(&visitor[i].thread, NULL, compute_large, &visitor[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(visitor[i].thread, NULL);
+        assert_int_equal(visitor[i].wrong, 0);
+    }
+    adze_context_free(c);
+}
+
+/* More functions than are kept, one of them again and again. */
+static void test_functions_are_bounded(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    for (int i = 0; i < 3 * MAX_FRAGMENTS / 2; i++) {
+        adze_context *scope = adze_scope(c);
+        static const float zero[2 * MAX_FRAGMENTS];
+        const adze_array x = vector(scope, zero, i + 1);
+        assert_null(adze_error_of(adze_abs(scope, x)));
+        adze_context_free(scope);
+        assert_true(c->engine->fragment_count <= MAX_FRAGMENTS);
+    }
+    adze_context_free(c);
+}
+
 /* Several threads read one array that isn't computed. */
 static adze_array shared;
 
@@ -323,6 +374,8 @@ int main(int count, char **argument)
         cmocka_unit_test(test_many_different_evaluations),
         cmocka_unit_test(test_threads_share),
         cmocka_unit_test(test_threads_read_one),
+        cmocka_unit_test(test_threads_compute_large_arrays),
+        cmocka_unit_test(test_functions_are_bounded),
         cmocka_unit_test(test_async),
         cmocka_unit_test(test_async_returns_at_once),
         cmocka_unit_test(test_async_errors_come_out_at_the_read),
