@@ -160,7 +160,7 @@ Value rule_broadcast_arrays(RuleCall *call)
 {
     Dim dim[MAX_RANK];
     uint32_t rank = 0;
-    for (uint32_t i = 0; i < call->count; i++) {
+    for (uint32_t i = 0; i < call->count && call_ready(call); i++) {
         const Type type = call_type(call, call->in[i]);
         Dim common[MAX_RANK];
         rank = build_broadcast_shape(&call->b, dim, rank, type.dim, type.rank, common);
