@@ -87,6 +87,19 @@ adze_array adze_linalg_eigvalsh(adze_context *context, adze_array a, bool upper)
     return with_flag(context, FUNCTION_linalg_eigvalsh, a, upper);
 }
 
+void adze_linalg_eig(adze_context *context, adze_array a, adze_array *values, adze_array *vectors)
+{
+    adze_array result[2];
+    several(context, FUNCTION_linalg_eig, a, false, result, 2);
+    give(values, result[0]);
+    give(vectors, result[1]);
+}
+
+adze_array adze_linalg_eigvals(adze_context *context, adze_array a)
+{
+    return call_function(context, FUNCTION_linalg_eigvals, &a, 1, NULL, 0);
+}
+
 void adze_linalg_svd(adze_context *context, adze_array a, bool full, adze_array *u, adze_array *s, adze_array *vt)
 {
     adze_array result[3];

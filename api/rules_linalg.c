@@ -246,6 +246,11 @@ Value rule_eigvalsh(RuleCall *call)
     return build_symmetric(call, result) ? result[0] : (Value){0};
 }
 
+Value rule_eig(RuleCall *call)
+{
+    return call_fail(call, "Matrices that aren't symmetric are not supported; linalg_eigh takes symmetric ones.");
+}
+
 Value rule_svd(RuleCall *call)
 {
     Value result[3];

@@ -442,6 +442,7 @@ static void test_errors(void **state)
     assert_refused(adze_linalg_norm_matrix(c, wide, "big", NULL, 0, false), "ord is neither");
     assert_refused(adze_linalg_norm_matrix(c, vector, "nuc", NULL, 0, false), "only supported for matrices");
     assert_refused(adze_linalg_cross(c, wide, wide, -1), "2 or 3 components");
+    assert_refused(adze_linalg_eigvals(c, square), "not supported");
     adze_linalg_qr(c, vector, &x, &y);
     assert_refused(y, "[linalg_qr]");
     adze_context_free(c);

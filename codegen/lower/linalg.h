@@ -63,6 +63,14 @@ void linalg_divide(Linalg *l, Reg pointer, Reg from, Reg to, Reg divisor);
 /* Sets elements 0 … count - 1 to a scalar. */
 void linalg_fill(Linalg *l, Reg pointer, Reg count, Reg value);
 
+/* The first rows and columns of a matrix whose rows are `stride` elements apart. */
+typedef struct Part {
+    Reg pointer, rows, columns, stride;
+} Part;
+
+/* to[j, i] = from[i, j], in squares that stay in the cache; to's rows are `stride` apart. */
+void linalg_turn(const Linalg *l, const Part *from, Reg to, Reg stride);
+
 /* ---- the ops: planned sizes, then the code for one matrix ---- */
 
 typedef void LinalgOp(Linalg *l);

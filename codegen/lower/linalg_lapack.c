@@ -8,7 +8,7 @@
 #include "codegen/foreign.h"
 #include "codegen/lower/linalg.h"
 
-enum { BLOCK_COLUMNS = 64, TURN = 16 };
+enum { BLOCK_COLUMNS = 64 };
 
 /* Arguments by address: slots of l->words, in order. */
 typedef struct Words {
@@ -97,27 +97,6 @@ static Reg load(const Linalg *l, Reg pointer, Reg at)
     return loop_load(l->f, linalg_scalar(l), pointer, at);
 }
 
-/* A matrix's first rows and columns, and how far its rows are apart. */
-typedef struct Part {
-    Reg pointer, rows, columns, stride;
-} Part;
-
-/* to[j, i] = from[i, j], in squares that stay in the cache; to's rows are `stride` apart. */
-static void turn(const Linalg *l, const Part *from, Reg to, Reg stride)
-{
-    LoopFunction *f = l->f;
-    const Reg zero = loop_index(f, 0), step = loop_index(f, TURN);
-    const Reg row = loop_for(f, zero, from->rows, step),
-              row_end = loop_index_min(f, loop_add(f, row, step), from->rows);
-    const Reg column = loop_for(f, zero, from->columns, step);
-    const Reg column_end = loop_index_min(f, loop_add(f, column, step), from->columns);
-    const Reg i = each(l, row, row_end), j = each(l, column, column_end);
-    const Reg value = load(l, from->pointer, loop_add(f, loop_mul(f, i, from->stride), j));
-    loop_store(f, to, loop_add(f, loop_mul(f, j, stride), i), value);
-    for (uint32_t depth = 0; depth < 4; depth++)
-        loop_close(f);
-}
-
 /* ---- signs ---- */
 
 typedef struct Vector {
@@ -179,7 +158,7 @@ void linalg_qr(Linalg *l)
     const Reg columns = elements(l, times(l, l->rows, l->columns)), tau = elements(l, k), work = elements(l, room);
     Words w = {.l = l};
     use_one_thread(l);
-    turn(l, &a, columns, m);
+    linalg_turn(l, &a, columns, m);
     const Reg rows_word = add_size(&w, l->rows), stride = add_extent(&w, l->rows), lwork = add_extent(&w, room);
     const Reg least_word = add_size(&w, k), info = add_word(&w, letter(l, 0));
     call(l, FOREIGN_sgeqrf_, FOREIGN_dgeqrf_,
@@ -190,7 +169,7 @@ void linalg_qr(Linalg *l)
         return;
     call(l, FOREIGN_sorgqr_, FOREIGN_dorgqr_,
          (const Reg[]){rows_word, least_word, least_word, columns, stride, tau, work, lwork, info}, 9);
-    turn(l, &(Part){columns, least, m, m}, linalg_result(l, 0, times(l, l->rows, k)), least);
+    linalg_turn(l, &(Part){columns, least, m, m}, linalg_result(l, 0, times(l, l->rows, k)), least);
 }
 
 /* ---- eigh ---- */
@@ -218,7 +197,7 @@ static void store_vectors(Linalg *l, Reg a, Reg n)
     negate(l, &v);
     loop_close(f);
     loop_close(f);
-    turn(l, &(Part){a, n, n, n}, linalg_result(l, 1, times(l, l->rows, l->rows)), n);
+    linalg_turn(l, &(Part){a, n, n, n}, linalg_result(l, 1, times(l, l->rows, l->rows)), n);
 }
 
 static void fill_nan(Linalg *l, Reg pointer, Dim count)

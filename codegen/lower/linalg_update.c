@@ -7,7 +7,7 @@
  * Each element of c is one chain in order of k, whatever the tiles: results don't depend on them. */
 #include "codegen/lower/linalg.h"
 
-enum { TILE_ROWS = 4, TILE_VECTORS = 3, CHUNK = 128 };
+enum { TILE_ROWS = 4, TILE_VECTORS = 3, CHUNK = 128, TURN = 16 };
 
 Reg linalg_panel(LoopFunction *f, LoopKind kind, uint32_t lanes)
 {
@@ -190,4 +190,20 @@ void linalg_fill(Linalg *l, Reg pointer, Reg count, Reg value)
     const Reg at = loop_for(f, loop_index(f, 0), count, loop_index(f, 1));
     loop_store(f, pointer, at, value);
     loop_close(f);
+}
+
+void linalg_turn(const Linalg *l, const Part *from, Reg to, Reg stride)
+{
+    LoopFunction *f = l->f;
+    const Reg zero = loop_index(f, 0), one = loop_index(f, 1), step = loop_index(f, TURN);
+    const Reg row = loop_for(f, zero, from->rows, step),
+              row_end = loop_index_min(f, loop_add(f, row, step), from->rows);
+    const Reg column = loop_for(f, zero, from->columns, step);
+    const Reg column_end = loop_index_min(f, loop_add(f, column, step), from->columns);
+    const Reg j = loop_for(f, column, column_end, one), i = loop_for(f, row, row_end, one);
+    const Reg at = loop_add(f, loop_mul(f, i, from->stride), j);
+    const Reg value = loop_load(f, linalg_scalar(l), from->pointer, at);
+    loop_store(f, to, loop_add(f, loop_mul(f, j, stride), i), value);
+    for (uint32_t depth = 0; depth < 4; depth++)
+        loop_close(f);
 }

@@ -44,6 +44,10 @@ ADZE_API void adze_linalg_qr(adze_context *context, adze_array a, adze_array *q,
 ADZE_API void adze_linalg_eigh(adze_context *context, adze_array a, bool upper, adze_array *values,
                                adze_array *vectors);
 ADZE_API adze_array adze_linalg_eigvalsh(adze_context *context, adze_array a, bool upper);
+/* Of matrices that aren't symmetric: complex values and vectors. Not in this version: what they give carries an error.
+ */
+ADZE_API void adze_linalg_eig(adze_context *context, adze_array a, adze_array *values, adze_array *vectors);
+ADZE_API adze_array adze_linalg_eigvals(adze_context *context, adze_array a);
 /* u diag(s) vt = a, s descending. full: u [..., m, m], vt [..., n, n] (as MLX); else [..., m, k] and [..., k, n]. u and
  * vt may be NULL. */
 ADZE_API void adze_linalg_svd(adze_context *context, adze_array a, bool full, adze_array *u, adze_array *s,
