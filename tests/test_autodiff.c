@@ -114,6 +114,10 @@ static const Case cases[] = {
     {"(%x: f64[3,m]) { %a = mul %x, %x %v = constant [2, 3, 4] : f64[3] %i = constant [2, 0, 2] : i64[3,1] "
      "%w = broadcast %v {shape = [3, m], axes = [0]} "
      "%r = scatter %a, %i, %w {axes = [0], batch_count = 0, reduction = \"mul\", index_mode = \"error\"} return %r }"},
+    {"(%x: f64[3,m], %u: f64[3,m]) { %a = mul %x, %x %v = mul %u, %u %i = constant [2, 0, 2] : i64[3,1] "
+     "%r = scatter %a, %i, %v {axes = [0], batch_count = 0, reduction = \"mul\", index_mode = \"fill\"} return %r }"},
+    {"(%x: f64[2,3], %u: f64[2,3]) { %a = mul %x, %x %v = mul %u, %u %i = constant [0, 2, 2, 1, 1, 1] : i64[2,3] "
+     "%r = put_along %a, %i, %v {axis = 1, reduction = \"mul\", index_mode = \"error\"} return %r }"},
     {"(%x: f64[2,3], %u: f64[2,3]) { %a = mul %x, %x %v = mul %u, %u %i = constant [0, 2, 2, 1, 1, 1] : i64[2,3] "
      "%r = put_along %a, %i, %v {axis = 1, reduction = \"none\", index_mode = \"error\"} return %r }"},
     {"(%x: f64[2,3], %u: f64[2,3]) { %a = mul %x, %x %v = mul %u, %u %i = constant [0, 2, 2, 1, 1, 1] : i64[2,3] "

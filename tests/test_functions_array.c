@@ -347,10 +347,79 @@ static void test_answers(void **state)
     fclose(file);
 }
 
+/* ---- sizes that aren't known ---- */
+
+enum { OPEN_COUNT = 18 };
+
+/* What needs no size of x [n, m] as a number. */
+static adze_status call_open(adze_context *c, const adze_array *in, size_t count, adze_results *results, void *payload)
+{
+    const adze_array x = in[0], index = adze_argsort(c, x, -1);
+    const int64_t start[] = {1, -1}, stop[] = {3, -2000}, strides[] = {1, -1}, two[] = {1, 2};
+    adze_array part[2];
+    (void)count;
+    (void)payload;
+    adze_broadcast_arrays(c, (const adze_array[]){x, adze_scalar(c, 2)}, 2, part);
+    const adze_array out[OPEN_COUNT] = {
+        adze_sort(c, x, ADZE_FLATTENED),
+        adze_take_along_axis(c, x, index, -1),
+        adze_put_along_axis(c, x, index, adze_scalar(c, 5), -1),
+        adze_slice(c, x, start, stop, strides, 2),
+        adze_slice_update_add(c, x, adze_scalar(c, 3), start, stop, strides, 2),
+        adze_tril(c, x, 0),
+        adze_flatten(c, x, 0, -1),
+        adze_stack(c, (const adze_array[]){x, part[1]}, 2, 1),
+        adze_repeat(c, x, 2, 0),
+        adze_tile(c, x, two, 2),
+        adze_pad_symmetric(c, x, 1, adze_scalar(c, 4), "edge"),
+        adze_scatter_add_single(c, x, adze_scalar_i32(c, 1),
+                                adze_slice(c, x, (const int64_t[]){0, 0}, (const int64_t[]){1, 2000}, NULL, 2), 0),
+        adze_take(c, x, adze_scalar_i32(c, -1), ADZE_FLATTENED),
+        adze_slice_dynamic(c, x, adze_scalar_i32(c, 1), (const int[]){1}, 1, two, 2),
+        adze_masked_scatter(c, x, adze_greater(c, x, adze_scalar(c, 0)), adze_negative(c, x)),
+        adze_expand_dims_axes(c, x, (const int[]){0, -1}, 2),
+        adze_moveaxis(c, x, 0, 1),
+        adze_number_of_elements(c, x, (const int[]){0, 1}, 2, false, ADZE_I32),
+    };
+    for (size_t i = 0; i < OPEN_COUNT; i++)
+        if (adze_give(results, out[i]) != ADZE_DONE)
+            return ADZE_NO_MEMORY;
+    return ADZE_DONE;
+}
+
+static void test_open_sizes(void **state)
+{
+    (void)state;
+    const adze_compile_options any = {.shapes = ADZE_SHAPES_ANY, .no_disk_cache = true};
+    adze_context *c = adze_context_new();
+    adze_closure *inner = adze_closure_new(call_open, NULL, NULL), *open = adze_compile_with(c, inner, &any);
+    for (int64_t rows = 3; rows < 7; rows += 2) {
+        const int64_t shape[] = {rows, rows + 1};
+        float data[64];
+        adze_array found[OPEN_COUNT], due[OPEN_COUNT];
+        for (int i = 0; i < 64; i++)
+            data[i] = sinf(3.7f * (float)i);
+        const adze_array x = adze_from(c, data, shape, 2, ADZE_F32);
+        if (adze_apply(c, inner, &x, 1, due, OPEN_COUNT) != ADZE_DONE ||
+            adze_apply(c, open, &x, 1, found, OPEN_COUNT) != ADZE_DONE)
+            fail_msg("%s", adze_message(c));
+        for (size_t i = 0; i < OPEN_COUNT; i++) {
+            const void *a = adze_data(c, found[i]), *b = adze_data(c, due[i]);
+            if (a == NULL || b == NULL || adze_size(found[i]) != adze_size(due[i]) ||
+                memcmp(a, b, 4 * adze_size(due[i])) != 0)
+                fail_msg("result %zu: %s", i, adze_message(c));
+        }
+    }
+    adze_closure_free(inner);
+    adze_closure_free(open);
+    adze_context_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_open_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
