@@ -70,6 +70,8 @@ Status eval_bind(const EvalContext *c, uint32_t symbol, int64_t value);
 
 /* The pointwise rules for complex elements (eval_complex.c). */
 Status eval_complex(EvalContext *c);
+/* reduce_prod; strides as reduction_strides has them. */
+Status eval_complex_product(EvalContext *c, const int64_t *stride);
 /* Whether the node is an op on complex elements that is linear, or bilinear, in its parts; and that op, by running
  * `rule` on the parts, as f64. */
 bool has_parts(const EvalContext *c);

@@ -69,6 +69,33 @@ Status eval_complex(EvalContext *c)
     return STATUS_OK;
 }
 
+/* ---- products ---- */
+
+/* In row-major order, as for real numbers. */
+Status eval_complex_product(EvalContext *c, const int64_t *stride)
+{
+    const HostArray *x = &c->operand[0];
+    const int64_t count = host_array_size(c->result);
+    Complex *product = eval_scratch(c, count, sizeof *product);
+    int64_t index[MAX_RANK] = {0}, from = 0;
+    if (product == NULL)
+        return STATUS_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < count; i++)
+        product[i] = (Complex){1, 0};
+    if (host_array_size(x) != 0)
+        do {
+            int64_t to = 0;
+            for (uint32_t i = 0; i < x->rank; i++)
+                to += index[i] * stride[i];
+            product[to] = multiply(product[to], load_complex(x, from++));
+        } while (index_step(x->rank, x->dim, index));
+    for (int64_t i = 0; i < count; i++) {
+        ((float *)c->result->data)[2 * i] = (float)product[i].re;
+        ((float *)c->result->data)[2 * i + 1] = (float)product[i].im;
+    }
+    return STATUS_OK;
+}
+
 /* ---- parts ---- */
 
 Status eval_part(EvalContext *c)

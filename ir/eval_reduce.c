@@ -112,8 +112,10 @@ Status eval_reduce(EvalContext *c)
     const int64_t count = host_array_size(c->result);
     const bool floating = element_is_floating(x->element);
     int64_t stride[MAX_RANK];
-    TRY(refuse_complex(c));
     TRY(reduction_strides(c, stride));
+    if (element_info[x->element].kind == KIND_COMPLEX && c->node->op == OP_reduce_prod)
+        return eval_complex_product(c, stride);
+    TRY(refuse_complex(c));
     double *real = floating ? eval_scratch(c, count, sizeof *real) : NULL;
     int64_t *integer = floating ? NULL : eval_scratch(c, count, sizeof *integer);
     if (real == NULL && integer == NULL)

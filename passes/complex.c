@@ -6,8 +6,8 @@
  * The op `complex` stands for the pair while the graph is copied: whoever uses it takes its operands, so that most are
  * dead in the end. Regions get two parameters and results in place of a complex one, and calls of graphs with complex
  * numbers are inlined. What is left at the graph's own parameters and results is the memory of complex numbers, seen as
- * f32[…, 2] where they are read and as u64 where they are written, which costs nothing. Ops without a rule here stay as
- * they are; no kernel is made for them. */
+ * f32[…, 2] where they are read and as u64 where they are written, which costs nothing. Ops without a rule
+ * here are refused. */
 #include "passes/complex.h"
 
 #include <string.h>
@@ -182,6 +182,70 @@ static Value split_bilinear(Split *s)
                 binary(s, OP_add, repeat(s, false, true), repeat(s, true, false)));
 }
 
+static Parts product(Split *s, Parts x, Parts y)
+{
+    return (Parts){binary(s, OP_sub, binary(s, OP_mul, x.re, y.re), binary(s, OP_mul, x.im, y.im)),
+                   binary(s, OP_add, binary(s, OP_mul, x.re, y.im), binary(s, OP_mul, x.im, y.re))};
+}
+
+/* The reduced axes as one, the last; its size, or -1 where it isn't a number. */
+static Value reduced_last(Split *s, Value x, int64_t *size)
+{
+    const Type type = value_type(s->b->graph, x), due = value_type(s->from, node_result(s->node, 0));
+    int64_t permutation[MAX_RANK];
+    Dim dim[MAX_RANK + 1];
+    uint32_t count, at = 0, reduced = 0;
+    const int64_t *axes = node_integers(s->node, ATTR_axes, &count);
+    *size = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        reduced |= 1u << axes[i];
+        permutation[due.rank + i] = axes[i];
+        const bool known = *size >= 0 && dim_is_constant(type.dim[axes[i]]);
+        *size = known ? *size * type.dim[axes[i]].constant : -1;
+    }
+    for (uint32_t i = 0; i < type.rank; i++)
+        if (!(reduced >> i & 1))
+            permutation[at++] = i;
+    for (uint32_t i = 0; i < due.rank; i++)
+        dim[i] = due.dim[i];
+    dim[due.rank] = dim_constant(*size);
+    return *size < 0 || due.rank == MAX_RANK
+               ? (Value){0}
+               : build_reshape(s->b, build_transpose(s->b, x, permutation), dim, due.rank + 1);
+}
+
+static Parts part_of_axis(Split *s, Parts x, uint32_t axis, int64_t from, int64_t to)
+{
+    return (Parts){build_slice_axis(s->b, x.re, axis, dim_constant(from), dim_constant(to)),
+                   build_slice_axis(s->b, x.im, axis, dim_constant(from), dim_constant(to))};
+}
+
+/* The first half times the second, until one is left; a number in the middle waits. */
+static Value split_product(Split *s)
+{
+    const Type due = value_type(s->from, node_result(s->node, 0));
+    int64_t n;
+    Parts x = {reduced_last(s, s->x.re, &n), reduced_last(s, s->x.im, &n)};
+    if (x.re.id == 0)
+        return (Value){0};
+    if (n == 0) {
+        const Type one = {ELEMENT_f32, due.rank, due.dim};
+        return join(s->b, build_full(s->b, one, 1), build_full(s->b, one, 0));
+    }
+    while (n > 1 && s->b->graph->module->status == STATUS_OK) {
+        const int64_t half = n / 2;
+        const Parts low = part_of_axis(s, x, due.rank, 0, half), high = part_of_axis(s, x, due.rank, n - half, n);
+        const Parts middle = part_of_axis(s, x, due.rank, half, n - half);
+        x = product(s, low, high);
+        if (n % 2 == 1) {
+            const Value re[2] = {x.re, middle.re}, im[2] = {x.im, middle.im};
+            x = (Parts){build_concatenate(s->b, re, 2, due.rank), build_concatenate(s->b, im, 2, due.rank)};
+        }
+        n -= half;
+    }
+    return join(s->b, build_reshape(s->b, x.re, due.dim, due.rank), build_reshape(s->b, x.im, due.dim, due.rank));
+}
+
 /* x conj(y) / |y|², in f64, which has room for the squares. */
 static Value split_div(Split *s)
 {
@@ -297,6 +361,7 @@ static SplitRule *const split_rule[OP_COUNT] = {
     [OP_dynamic_slice] = split_linear,
     [OP_dynamic_update] = split_linear,
     [OP_reduce_sum] = split_linear,
+    [OP_reduce_prod] = split_product,
     [OP_cumulative_sum] = split_linear,
     [OP_pool_sum] = split_linear,
     [OP_dot] = split_bilinear,
@@ -509,6 +574,9 @@ static bool split_node(Rewriter *r, const Node *node, const Value *operand, Valu
         result[0] = node->op == OP_real ? s.x.re : s.x.im;
     else if (split_rule[node->op] != NULL)
         result[0] = split_rule[node->op](&s);
+    if (result[0].id == 0)
+        module_fail(r->to->module, STATUS_UNSUPPORTED, location_text(r->to->module, node->location),
+                    "%s of complex numbers is not supported in kernels and derivatives", op_info[node->op].name);
     return result[0].id != 0;
 }
 

@@ -97,6 +97,7 @@ def structure():
     z = cplx(4, 6)
     case("sum", [z], lambda x: x.sum(0), lambda x: x.sum(0))
     case("mean", [z], lambda x: x.mean(1), lambda x: x.mean(1))
+    case("prod", [cplx(3, 5)], lambda x: x.prod(1), lambda x: x.prod(1))
     case("cumsum", [z], lambda x: mx.cumsum(x, 1), lambda x: jnp.cumsum(x, 1))
     case("matmul", [z, cplx(6, 3)], lambda x, y: x @ y, lambda x, y: x @ y)
     case("matmul_batch", [cplx(2, 3, 4), cplx(2, 4, 5)], lambda x, y: x @ y, lambda x, y: x @ y)

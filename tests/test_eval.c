@@ -114,6 +114,7 @@ static const Case cases[] = {
     {"%x = constant [complex(1, 2), complex(3, 4)] : c64[2] %r = view %x {element = f32}", "[1, 2, 3, 4] : f32[2,2]"},
     {"%x = constant [1, 2, 3, 4] : u16[2,2] %r = view %x {element = u32}", "[131073, 262147] : u32[2]"},
     {"%x = constant [complex(1, 2), complex(3, 4)] : c64[2] %r = reduce_sum %x {axes = [0]}", "complex(4, 6) : c64"},
+    {"%x = constant [complex(1, 2), complex(3, 4)] : c64[2] %r = reduce_prod %x {axes = [0]}", "complex(-5, 10) : c64"},
     {"%x = constant [complex(1, 2), complex(3, 4)] : c64[2] %r = dot %x, %x {lhs_batch = [], rhs_batch = [], "
      "lhs_contract = [0], rhs_contract = [0], element = c64}",
      "complex(-10, 28) : c64"},
@@ -333,8 +334,7 @@ static const Case cases[] = {
     {"%x = constant [2, 9, 0, -1] : f64[2,2] %w, %r = eigh %x", "[0, 1, 1, 0] : f64[2,2]"},
     {"%x = constant [0, -3, 0, 0, 0, 5] : f64[2,3] %r, %s, %t = svd %x {full = 1}", "[0, 1, 1, 0] : f64[2,2]"},
     {"%x = constant [0, -3, 0, 0, 0, 5] : f64[2,3] %u, %r, %t = svd %x {full = 1}", "[5, 3] : f64[2]"},
-    {"%x = constant [0, -3, 0, 0, 0, 5] : f64[2,3] %u, %s, %r = svd %x {full = 0}",
-     "[0, 0, 1, 0, -1, 0] : f64[2,3]"},
+    {"%x = constant [0, -3, 0, 0, 0, 5] : f64[2,3] %u, %s, %r = svd %x {full = 0}", "[0, 0, 1, 0, -1, 0] : f64[2,3]"},
 
     /* control flow */
     {"%c = constant true : bool %x = constant [1, 2] : f32[2] %r = if %c, %x"

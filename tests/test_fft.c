@@ -145,12 +145,13 @@ static adze_array picked(adze_context *c, adze_array x)
 
 BOTH(add)
 BOTH(subtract)
-BOTH(multiply) BOTH(divide) BOTH(power) BOTH(matmul) ONE(negative) ONE(square) ONE(abs) ONE(real) ONE(imag)
-    ONE(conjugate) ONE(sign) ONE(exp) ONE(expm1) ONE(log) ONE(log2) ONE(log10) ONE(log1p) ONE(sqrt) ONE(rsqrt) ONE(
-        reciprocal) ONE(sigmoid) ONE(sin) ONE(cos) ONE(tan) ONE(sinh) ONE(cosh) ONE(tanh) ONE(arcsin) ONE(arccos)
-        ONE(arctan) FUNCTION(to_complex, adze_astype(c, x, ADZE_C64)) FUNCTION(to_real, adze_astype(c, x, ADZE_F32))
-            FUNCTION(where, adze_where(c, adze_greater(c, adze_real(c, x), adze_scalar(c, 0)), x,
-                                       y)) FUNCTION(sum, adze_sum(c, x, INTS(0), 1, false))
+BOTH(multiply)
+BOTH(divide) BOTH(power) BOTH(matmul) ONE(negative) ONE(square) ONE(abs) ONE(real) ONE(imag) ONE(conjugate) ONE(sign)
+    ONE(exp) ONE(expm1) ONE(log) ONE(log2) ONE(log10) ONE(log1p) ONE(sqrt) ONE(rsqrt) ONE(reciprocal) ONE(sigmoid)
+        ONE(sin) ONE(cos) ONE(tan) ONE(sinh) ONE(cosh) ONE(tanh) ONE(arcsin) ONE(arccos) ONE(arctan) FUNCTION(
+            to_complex, adze_astype(c, x, ADZE_C64)) FUNCTION(to_real, adze_astype(c, x, ADZE_F32))
+            FUNCTION(where, adze_where(c, adze_greater(c, adze_real(c, x), adze_scalar(c, 0)), x, y)) FUNCTION(
+                sum, adze_sum(c, x, INTS(0), 1, false)) FUNCTION(prod, adze_prod(c, x, INTS(1), 1, false))
                 FUNCTION(mean, adze_mean(c, x, INTS(1), 1, false)) FUNCTION(cumsum, adze_cumsum(c, x, 1, false, true))
                     FUNCTION(transpose, adze_square(c, adze_transpose(c, x, NULL, 0))) FUNCTION(
                         slice, adze_slice(c, x, LIST(1, 0), LIST(4, 6), LIST(1, 2), 2)) FUNCTION(take, picked(c, x))
@@ -166,15 +167,15 @@ BOTH(multiply) BOTH(divide) BOTH(power) BOTH(matmul) ONE(negative) ONE(square) O
                                                 AXIS(fft_forward, fft, 0, -1,
                                                      FORWARD) AXIS(ifft_forward, ifft, 0, -1, FORWARD)
                                                     AXIS(rfft_forward, rfft, 0, -1,
-                                                         FORWARD) AXIS(irfft_forward, irfft, 0, -1,
-                                                                       FORWARD) AXES(fft2, fft2, NULL, NULL, 0)
-                                                        AXES(ifft2, ifft2, NULL, NULL,
-                                                             0) AXES(fftn, fftn, NULL, NULL, 0)
-                                                            AXES(ifftn, ifftn, NULL, INTS(0, 2),
-                                                                 2) AXES(fftn_sizes, fftn, LIST(5, 3), INTS(2, 0), 2)
-                                                                AXES(rfft2, rfft2, NULL, NULL,
-                                                                     0) AXES(irfft2, irfft2, NULL, NULL, 0)
-                                                                    AXES(rfftn, rfftn, NULL, NULL, 0)
+                                                         FORWARD) AXIS(irfft_forward, irfft, 0, -1, FORWARD)
+                                                        AXES(fft2, fft2, NULL, NULL,
+                                                             0) AXES(ifft2, ifft2, NULL, NULL, 0)
+                                                            AXES(fftn, fftn, NULL, NULL,
+                                                                 0) AXES(ifftn, ifftn, NULL, INTS(0, 2), 2)
+                                                                AXES(fftn_sizes, fftn, LIST(5, 3), INTS(2, 0),
+                                                                     2) AXES(rfft2, rfft2, NULL, NULL, 0)
+                                                                    AXES(irfft2, irfft2, NULL, NULL,
+                                                                         0) AXES(rfftn, rfftn, NULL, NULL, 0)
                                                                         AXES(irfftn, irfftn, LIST(4, 7), INTS(0, 2), 2)
                                                                             FUNCTION(fftshift,
                                                                                      adze_fftshift(c, x, NULL, 0))
@@ -232,6 +233,7 @@ static const Case cases[] = {
     SAME(arctan),
     SAME(sum),
     SAME(mean),
+    SAME(prod),
     SAME(cumsum),
     SAME(transpose),
     SAME(slice),
@@ -737,6 +739,8 @@ static void test_errors(void **state)
     assert_error(adze_maximum(c, x, x), "isn't defined for c64");
     assert_error(adze_less(c, x, x), "isn't defined for c64");
     assert_error(adze_erf(c, x), "complex");
+    assert_null(adze_data(c, adze_cumprod(c, x, 0, false, true)));
+    assert_non_null(strstr(adze_message(c), "cumulative_prod of complex numbers is not supported"));
     assert_error(adze_complex(c, x, x), "parts should be real");
     adze_context_free(c);
 }

@@ -2,11 +2,12 @@
  * Functions of arrays: complex numbers and Fourier transforms. Part of adze/adze.h.
  *
  * COMPLEX NUMBERS have element type ADZE_C64: two floats, the real part first. Arithmetic (add, subtract, multiply,
- * divide, power, negative, square, equal, not_equal, where), sums and means, matrix products, data movement, abs (f32),
- * sign (z / |z|), exp, expm1, log, log2, log10, log1p, sqrt, rsqrt, reciprocal, sigmoid, sin, cos, tan, arcsin, arccos,
- * arctan, sinh, cosh, tanh, isnan and isinf take them; what needs an order (max, less, sort) doesn't, nor do prod and
- * cumprod. Elementary functions are computed in f64 and rounded once. Together with real numbers they promote to
- * ADZE_C64; astype to a real type keeps the real part, to bool tells whether the number is 0.
+ * divide, power, negative, square, equal, not_equal, where), sums, means and products (prod: of a known number), matrix
+ * products, data movement, abs (f32), sign (z / |z|), exp, expm1, log, log2, log10, log1p, sqrt, rsqrt, reciprocal,
+ * sigmoid, sin, cos, tan, arcsin, arccos, arctan, sinh, cosh, tanh, isnan and isinf take them; what needs an order
+ * (max, less, sort) doesn't, nor does cumprod. Elementary functions are computed in f64 and rounded once. Together with
+ * real numbers they promote to ADZE_C64; astype to a real type keeps the real part, to bool tells whether the number is
+ * 0.
  *
  * DERIVATIVES take a complex number as the pair of its parts: the gradient of a real L with respect to z = x + i y is
  * dL/dx + i dL/dy, and the vjp of a holomorphic f multiplies the cotangent by conj(f'(z)). That is MLX's convention for
