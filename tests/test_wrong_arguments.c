@@ -107,6 +107,50 @@ static void call_regular(Draw *d)
 #include "adze/functions.def"
 }
 
+/* Some of the other functions of each header. */
+static void call_others(Draw *d)
+{
+    adze_context *c = d->c;
+    const adze_array x = draw_array(d), y = draw_array(d), z = draw_array(d);
+    const size_t count = draw(d, 4);
+    const bool flag = draw(d, 2) != 0;
+    const AdzeElement element = (AdzeElement)draw_int(d);
+    const double real = (double)draw_integer(d);
+    int64_t shape[4];
+    int axes[4], more[4];
+    draw_axes(d, axes, 4);
+    draw_axes(d, more, 4);
+    for (int i = 0; i < 4; i++)
+        shape[i] = draw_integer(d);
+    CALL(full, adze_full(c, shape, count, x, element))
+    CALL(arange, adze_arange(c, real, (double)draw_integer(d), (double)draw_integer(d), element))
+    CALL(astype, adze_astype(c, x, element))
+    CALL(reshape, adze_reshape(c, x, shape, count))
+    CALL(transpose, adze_transpose(c, x, axes, count))
+    CALL(broadcast_to, adze_broadcast_to(c, x, shape, count))
+    CALL(expand_dims, adze_expand_dims(c, x, axes[0]))
+    CALL(squeeze, adze_squeeze(c, x, axes[0]))
+    CALL(concatenate, adze_concatenate(c, (const adze_array[]){x, y, z}, count, axes[0]))
+    CALL(where, adze_where(c, x, y, z))
+    CALL(softmax, adze_softmax(c, x, axes[0]))
+    CALL(flip, adze_flip(c, x, axes, count))
+    CALL(var, adze_var(c, x, axes, count, flag, axes[3]))
+    CALL(softmax_axes, adze_softmax_axes(c, x, axes, count, flag))
+    CALL(log_softmax, adze_log_softmax(c, x, axes[0]))
+    CALL(clip, adze_clip(c, x, y, z))
+    CALL(tensordot, adze_tensordot(c, x, y, axes, more, count))
+    CALL(glu, adze_glu(c, x, axes[0]))
+    CALL(cholesky, adze_linalg_cholesky(c, x, flag))
+    CALL(solve_triangular, adze_linalg_solve_triangular(c, x, y, flag))
+    CALL(cross, adze_linalg_cross(c, x, y, axes[0]))
+    CALL(eigvalsh, adze_linalg_eigvalsh(c, x, flag))
+    CALL(norm, adze_linalg_norm(c, x, real, axes, count, flag))
+    CALL(fft, adze_fft(c, x, shape[0] % 64, axes[0], ADZE_FFT_BACKWARD))
+    CALL(irfft, adze_irfft(c, x, shape[0] % 64, axes[0], ADZE_FFT_BACKWARD))
+    CALL(fftshift, adze_fftshift(c, x, axes, count))
+    CALL(view, adze_view(c, x, element))
+}
+
 static void draw_case(Draw *d, Case *k)
 {
     k->array_count = 3 + draw(d, MAX_ARRAYS - 2);
@@ -141,6 +185,7 @@ static void test_draws(void **state)
     for (uint64_t round = 0; round < rounds; round++) {
         d.c = adze_context_new();
         call_regular(&d);
+        call_others(&d);
         for (size_t i = 0; i < array_function_count; i++)
             for (int times = 0; times < 4; times++)
                 call_of_family(&d, &array_functions[i], k);
