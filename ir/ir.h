@@ -46,7 +46,7 @@ extern const ElementInfo element_info[ELEMENT_COUNT];
 
 bool element_is_floating(ElementType element);
 bool element_is_differentiable(ElementType element); /* floating or complex */
-bool element_is_integer(ElementType element); /* signed or unsigned, not bool */
+bool element_is_integer(ElementType element);        /* signed or unsigned, not bool */
 /* False when no element type has that name. */
 bool element_from_name(const char *name, size_t length, ElementType *element);
 
