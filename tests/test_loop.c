@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codegen/foreign.h"
 #include "codegen/loop.h"
 #include "tests/random_loop.h"
 
@@ -270,6 +271,37 @@ static void breaks_launches(void **state)
     const Reg real = loop_real(f, f32x1, 1);
     loop_launch(f, &(LoopLaunch){.extent = real, .work = real});
     expect_invariant(module, f, "10:");
+}
+
+static void breaks_calls(void **state)
+{
+    LoopModule *module = *state;
+    LoopFunction *f = loop_function_create(module, 1, 0);
+    const Reg buffer = loop_buffer(f, 0);
+    loop_call(f, FOREIGN_openblas_set_num_threads, &buffer, 1);
+    expect_invariant(module, f, "10: call (instruction 2): 11: wrong argument");
+    f = loop_function_create(module, 1, 0);
+    loop_call(f, FOREIGN_dgeqrf_, (const Reg[]){loop_buffer(f, 0)}, 1);
+    expect_invariant(module, f, "10: call (instruction 2): 11: the foreign function takes another number");
+    f = loop_function_create(module, 1, 0);
+    loop_call(f, FOREIGN_COUNT, (const Reg[]){loop_buffer(f, 0)}, 1);
+    expect_invariant(module, f, "10: call (instruction 2): 11: no such foreign function");
+}
+
+/* The interpreter says that it doesn't know what other libraries do. */
+static void refuses_calls(void **state)
+{
+    int32_t status;
+    Diag diag;
+    LoopFunction *f = loop_function_create(*state, 0, 0);
+    const Reg one = loop_int(f, loop_type(LOOP_i32, 1), 1);
+    diag_init(&diag);
+    loop_call(f, FOREIGN_openblas_set_num_threads, &one, 1);
+    assert_int_equal(loop_verify(*state, f, &diag), STATUS_OK);
+    assert_int_not_equal(loop_module_add(*state, f, "calls"), UINT32_MAX);
+    assert_int_equal(loop_interpret(*state, f, NULL, NULL, NULL, 0, 1, &status, &diag), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(diag.first->what, "foreign functions aren't interpreted"));
+    diag_release(&diag);
 }
 
 /* ---------------------------------------------------------------- text ---- */
@@ -572,12 +604,31 @@ static void survives_lack_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(folds),         TEST(folds_in_blocks),  TEST(wraps_constants),         TEST(errors_stick),
-        TEST(refuses),       TEST(prints),           TEST(knows_what_is_written),   TEST(breaks_types),
-        TEST(breaks_scopes), TEST(breaks_blocks),    TEST(breaks_locals),           TEST(breaks_launches),
-        TEST(interprets),    TEST(finds_undefined),  TEST(interprets_integers),     TEST(interprets_reals),
-        TEST(masks),         TEST(controls),         TEST(shares_equal_functions),  TEST(reads_data),
-        TEST(names_many),    TEST(random_functions), TEST(survives_lack_of_memory),
+        TEST(folds),
+        TEST(folds_in_blocks),
+        TEST(wraps_constants),
+        TEST(errors_stick),
+        TEST(refuses),
+        TEST(prints),
+        TEST(knows_what_is_written),
+        TEST(breaks_types),
+        TEST(breaks_scopes),
+        TEST(breaks_blocks),
+        TEST(breaks_locals),
+        TEST(breaks_launches),
+        TEST(breaks_calls),
+        TEST(refuses_calls),
+        TEST(interprets),
+        TEST(finds_undefined),
+        TEST(interprets_integers),
+        TEST(interprets_reals),
+        TEST(masks),
+        TEST(controls),
+        TEST(shares_equal_functions),
+        TEST(reads_data),
+        TEST(names_many),
+        TEST(random_functions),
+        TEST(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
