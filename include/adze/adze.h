@@ -214,6 +214,7 @@ ADZE_API adze_status adze_export(adze_context *context, adze_closure *closure, c
 #include "adze/control.h"
 #include "adze/dlpack.h"
 #include "adze/fft.h"
+#include "adze/io.h"
 #include "adze/linalg.h"
 #include "adze/random.h"
 #endif
