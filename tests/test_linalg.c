@@ -191,6 +191,29 @@ static void test_factor_answers(void **state)
     adze_context_free(c);
 }
 
+static void test_single(void **state)
+{
+    (void)state;
+    adze_context *c = adze_context_new();
+    const adze_array tall = adze_astype(c, given(c, "tall"), ADZE_F32);
+    const adze_array definite = adze_astype(c, given(c, "positive"), ADZE_F32);
+    adze_array x, y, z;
+    adze_linalg_qr(c, tall, &x, &y);
+    assert_int_equal(adze_element_of(x), ADZE_F32);
+    check_within(c, x, "qr_q_tall", 1e-5);
+    check_within(c, y, "qr_r_tall", 1e-5);
+    adze_linalg_svd(c, tall, false, &x, &y, &z);
+    check_within(c, x, "svd_u_tall", 1e-5);
+    check_within(c, y, "svd_s_tall", 1e-5);
+    check_within(c, z, "svd_vt_tall", 1e-5);
+    adze_linalg_eigh(c, definite, false, &x, &y);
+    check_within(c, x, "eigh_values", 1e-5);
+    check_within(c, y, "eigh_vectors", 1e-4);
+    check_within(c, adze_linalg_cholesky(c, definite, false), "cholesky", 1e-5);
+    check_within(c, adze_linalg_pinv(c, tall), "pinv_tall", 1e-4);
+    adze_context_free(c);
+}
+
 static void test_norm_answers(void **state)
 {
     (void)state;
@@ -804,10 +827,10 @@ static void test_same_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),  cmocka_unit_test(test_factor_answers), cmocka_unit_test(test_norm_answers),
-        cmocka_unit_test(test_products), cmocka_unit_test(test_empty),          cmocka_unit_test(test_bad_matrices),
-        cmocka_unit_test(test_errors),   cmocka_unit_test(test_derivatives),    cmocka_unit_test(test_degenerate),
-        cmocka_unit_test(test_vmap),     cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_answers),      cmocka_unit_test(test_factor_answers), cmocka_unit_test(test_norm_answers),
+        cmocka_unit_test(test_single),       cmocka_unit_test(test_products),       cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_bad_matrices), cmocka_unit_test(test_errors),         cmocka_unit_test(test_derivatives),
+        cmocka_unit_test(test_degenerate),   cmocka_unit_test(test_vmap),           cmocka_unit_test(test_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
