@@ -10,7 +10,7 @@
 #include "ir/base/diag.h"
 #include "passes/passes.h"
 
-enum OptionCommands { COMPILE = 1, RUN = 2, DUMP = 4, BENCH = 8, REPORT = 16, OPS = 32, ALL = 255 };
+enum OptionCommands { COMPILE = 1, RUN = 2, DUMP = 4, BENCH = 8, OPS = 16, ALL = 255 };
 
 typedef enum {
 #define OPTION(name, label, letter, argument, commands, help) OPTION_##name,

@@ -11,6 +11,22 @@ struct Source {
     JitModel *jit;
 };
 
+/* Whether an option that was given is one of the words, which are separated by "|". */
+static Status check_choice(const Options *options, OptionKind option, const char *name, const char *words, Diag *diag)
+{
+    const char *value = options->value[option];
+    const size_t length = value == NULL ? 0 : strlen(value);
+    for (const char *word = words; value != NULL; word++) {
+        const size_t end = strcspn(word, "|");
+        if (end == length && strncmp(word, value, length) == 0)
+            return STATUS_OK;
+        word += end;
+        if (*word == 0)
+            return diag_fail(diag, STATUS_USAGE, "command line", "--%s is '%s', should be %s", name, value, words);
+    }
+    return STATUS_OK;
+}
+
 static Status codegen_options(const Options *options, const char *name, CodegenOptions *codegen, Diag *diag)
 {
     int64_t jobs;
@@ -19,8 +35,9 @@ static Status codegen_options(const Options *options, const char *name, CodegenO
     codegen->name = name;
     codegen->jobs = (uint32_t)jobs;
     const char *weights = options->value[OPTION_weights];
-    if (weights != NULL && strcmp(weights, "embed") != 0 && strcmp(weights, "side") != 0)
-        return diag_fail(diag, STATUS_USAGE, "command line", "--weights is '%s', should be embed or side", weights);
+    TRY(check_choice(options, OPTION_weights, "weights", "embed|side", diag));
+    TRY(check_choice(options, OPTION_blas, "blas", "none", diag));
+    TRY(check_choice(options, OPTION_precision, "precision", "precise", diag));
     if (weights != NULL)
         codegen->weights = strcmp(weights, "embed") == 0 ? WEIGHTS_EMBED : WEIGHTS_SIDE;
     return STATUS_OK;
