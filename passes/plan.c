@@ -545,18 +545,12 @@ static Status walk_scan(Walk *walk, const Node *node, PlanNode *planned)
 typedef Status WalkNode(Walk *walk, const Node *node, PlanNode *planned);
 
 static WalkNode *const walk_of[OP_COUNT] = {
-    [OP_parameter] = walk_parameter,
-    [OP_constant] = walk_constant,
-    [OP_dimension] = walk_dimension,
-    [OP_bind_dimension] = walk_alias,
-    [OP_reshape] = walk_alias,
-    [OP_view] = walk_alias,
-    [OP_group] = walk_group,
-    [OP_if] = walk_if,
-    [OP_while] = walk_while,
-    [OP_scan] = walk_scan,
-    [OP_call] = walk_call,
-    [OP_checkpoint] = walk_call,
+    [OP_parameter] = walk_parameter, [OP_constant] = walk_constant,
+    [OP_dimension] = walk_dimension, [OP_bind_dimension] = walk_alias,
+    [OP_reshape] = walk_alias,       [OP_view] = walk_alias,
+    [OP_group] = walk_group,         [OP_if] = walk_if,
+    [OP_while] = walk_while,         [OP_scan] = walk_scan,
+    [OP_call] = walk_call,           [OP_checkpoint] = walk_call,
     [OP_custom] = walk_call,
 };
 

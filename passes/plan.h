@@ -6,10 +6,10 @@
  *     in the weights                        constants
  *     in a buffer of the arena              alive from its first to its last step
  *     in a slice of another place           what a scan reads and writes in one iteration
- * Reshapes, views, bound dimensions and region parameters lie where their operand lies. A group's first result takes over the
- * buffer of an operand that dies there when the kernel allows it. What a loop carries lies in one place for all
- * iterations; body results are written there when nobody needs the old value any more, else copied at the end of the
- * iteration.
+ * Reshapes, views, bound dimensions and region parameters lie where their operand lies. A group's first result takes
+ * over the buffer of an operand that dies there when the kernel allows it. What a loop carries lies in one place for
+ * all iterations; body results are written there when nobody needs the old value any more, else copied at the end of
+ * the iteration.
  *
  * Buffers get offsets elsewhere (runtime/plan_offsets.c): once for static sizes, per call for symbolic ones. */
 #ifndef ADZE_PASSES_PLAN_H

@@ -9,8 +9,8 @@
  *             body      new = body(old); carried = select(go on, new, old); go on = condition(carried)
  *
  * That is only right for regions that can do no harm to lanes that don't ask for them; with others, lanes go one by
- * one. A lane that didn't ask sees ones instead of its floating and complex operands: its own could give infinities, whose
- * derivative times the zero cotangent is NaN; the select in front also keeps what does come back from the lane's
+ * one. A lane that didn't ask sees ones instead of its floating and complex operands: its own could give infinities,
+ * whose derivative times the zero cotangent is NaN; the select in front also keeps what does come back from the lane's
  * gradient. */
 #include <string.h>
 
