@@ -199,6 +199,27 @@ static void changed_bytes_are_harmless(void **state)
     assert_true(refused > 500);
 }
 
+/* Whichever request for memory fails: a status, and nothing lost. */
+static void memory_may_run_out(void **state)
+{
+    (void)state;
+    static const char header[] =
+        "{\"__metadata__\":{\"k\":\"v\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}";
+    Status status = STATUS_OUT_OF_MEMORY;
+    int64_t n = 1;
+    for (; status == STATUS_OUT_OF_MEMORY; n++) {
+        SafeTensors tensors;
+        Arena arena;
+        arena_init(&arena);
+        arena_fail_at(n);
+        status = parse(header, 8, UINT64_MAX, &tensors, &arena, NULL);
+        arena_fail_at(0);
+        arena_release(&arena);
+    }
+    assert_int_equal(status, STATUS_OK);
+    assert_true(n > 2);
+}
+
 static void files_that_cannot_be_read_say_why(void **state)
 {
     (void)state;
@@ -255,6 +276,7 @@ int main(void)
         cmocka_unit_test(damaged_headers_have_messages),
         cmocka_unit_test(deep_headers_end),
         cmocka_unit_test(changed_bytes_are_harmless),
+        cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(files_that_cannot_be_read_say_why),
         cmocka_unit_test(odd_places_are_copied),
     };
