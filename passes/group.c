@@ -44,7 +44,8 @@ typedef struct Grouping {
     const uint32_t *uses; /* of values */
     uint32_t *visited;    /* by node id: stamp of the last search */
     uint32_t stamp;
-    ValueMap map; /* values that exist in `to` */
+    uint32_t earliest; /* node id: what comes before needs no search */
+    ValueMap map;      /* values that exist in `to` */
     struct RegionMap *free_map;
 } Grouping;
 
@@ -177,10 +178,12 @@ static bool reaches_around(Grouping *g, uint32_t id, const Group *producer, cons
                 return true;
             continue;
         }
-        if (operand < producer->first || g->visited[operand] == g->stamp)
-            continue;
-        g->visited[operand] = g->stamp;
         const bool inside = group == consumer || (group == NULL && is_inline(&g->from->node[operand]) && !outside);
+        /* What was seen from inside is seen again from outside: an inline node may have users in both. */
+        const uint32_t seen = inside ? g->stamp - 1 : g->stamp;
+        if (operand < g->earliest || g->visited[operand] >= seen)
+            continue;
+        g->visited[operand] = seen;
         if (reaches_around(g, operand, producer, consumer, !inside, budget))
             return true;
         /* All members of a foreign group come with it. */
@@ -196,10 +199,22 @@ static bool reaches_around(Grouping *g, uint32_t id, const Group *producer, cons
     return false;
 }
 
+/* The largest node id, at most `first`, such that no group has nodes both before it and from it on: what comes before
+ * it depends on nothing that comes later, not even by way of a group. Groups alive are in the order of their last
+ * nodes. */
+static uint32_t earliest_dependent(const Grouping *g, uint32_t first)
+{
+    for (uint32_t i = g->group_count; i > 0 && (g->group[i].merged_into != i || g->group[i].last >= first); i--)
+        if (g->group[i].merged_into == i && g->group[i].first < first)
+            first = g->group[i].first;
+    return first;
+}
+
 static bool is_acyclic(Grouping *g, const Group *producer, const Group *consumer)
 {
     uint32_t budget = MAX_SEARCH;
-    g->stamp++;
+    g->stamp += 2;
+    g->earliest = earliest_dependent(g, producer->first);
     for (uint32_t member = consumer->first_member; member != 0; member = g->next_member[member])
         if (reaches_around(g, member, producer, consumer, false, &budget))
             return false;
