@@ -187,7 +187,7 @@ static void prepare(Run *run)
     const HostArray tolerance = stored(run, "tolerance", -1);
     assert_int_equal(host_array_size(&tolerance), PART_COUNT);
     for (int i = 0; i < PART_COUNT; i++)
-        run->tolerance[i] = ((const float *)tolerance.data)[i] * (run->row->wider > 0 ? run->row->wider : 1);
+        run->tolerance[i] = ((const float *)tolerance.data)[i];
     run->function = adze_closure_new(call, (void *)run->row, NULL);
 }
 

@@ -11,8 +11,6 @@ typedef adze_array CompositeFunction(adze_context *c, const adze_array *in);
 typedef struct Composite {
     const char *name; /* of its entries in composites.npz */
     CompositeFunction *function;
-    double wider;    /* factor of the stored tolerances; 0: none */
-    const char *why; /* a factor has a reason */
 } Composite;
 
 typedef struct Family {
@@ -21,8 +19,7 @@ typedef struct Family {
     size_t count;
 } Family;
 
-#define ROW(name) {#name, name, 0, NULL}
-#define WIDER_ROW(name, factor, why) {#name, name, factor, why}
+#define ROW(name) {#name, name}
 #define FAMILY(name, rows) const Family name = {#name, rows, sizeof(rows) / sizeof *(rows)}
 
 extern const Family attention_family, norm_family, loss_family, convolution_family, recurrence_family, linear_family,
