@@ -250,11 +250,23 @@ void forward_log_softmax(Rule *r)
     r->taken[0] = build_binary(&r->b, OP_sub, r->given[0], axis_sum(r, mul(r, p, r->given[0])));
 }
 
-/* ct - p Σ ct */
+/* 1 - p: where p is more than half, the sum of all others, since 1 - p cancels. */
+static Value complement(Rule *r, Value p)
+{
+    const Type type = type_of_result(r, 0);
+    const Value more = build_binary_scalar(&r->b, OP_greater, p, 0.5);
+    const Value others = axis_sum(r, build_select(&r->b, more, build_zeros(&r->b, type), p));
+    return build_select(&r->b, more, others, build_binary(&r->b, OP_sub, build_full(&r->b, type, 1), p));
+}
+
+/* ct - p Σ ct = ct (1 - p) - p (Σ ct - ct); p from x: e^y would have y's rounding, many units for small p. */
 void reverse_log_softmax(Rule *r)
 {
-    const Value p = build_unary(&r->b, OP_exp, r->y[0]);
-    r->taken[0] = build_binary(&r->b, OP_sub, r->given[0], mul(r, p, axis_sum(r, r->given[0])));
+    const Value ct = r->given[0],
+                p = build_softmax(&r->b, OP_softmax, r->x[0], (uint32_t)node_integer(r->node, ATTR_axis));
+    const Value own = mul(r, ct, complement(r, p));
+    const Value all_others = build_binary(&r->b, OP_sub, axis_sum(r, ct), ct);
+    r->taken[0] = build_binary(&r->b, OP_sub, own, mul(r, p, all_others));
 }
 
 /* ---- sort: a permutation, known from its second result ---- */

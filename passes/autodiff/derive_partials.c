@@ -61,6 +61,31 @@ static Value zero_like(Rule *r, Value x)
     return build_zeros(&r->b, value_type(r->b.graph, x));
 }
 
+/* The operand in a type with more digits, for formulas that cancel near the derivative's zeros or square x in an
+ * exponent: their result is rounded once. Nothing is wider than f64. */
+static Value wider(Rule *r, Value x)
+{
+    switch (value_type(r->b.graph, x).element) {
+    case ELEMENT_f64:
+    case ELEMENT_f32:
+        return build_cast(&r->b, x, ELEMENT_f64);
+    default:
+        return build_cast(&r->b, x, ELEMENT_f32);
+    }
+}
+
+/* t times a partial derivative that was made of wider numbers. */
+static Value times(Rule *r, Value t, Value partial)
+{
+    return mul(r, t, build_cast(&r->b, partial, value_type(r->b.graph, t).element));
+}
+
+/* Within [-1000, 1000], where functions that level off have done so in any type: no infinity times zero. */
+static Value within_reach(Rule *r, Value x)
+{
+    return build_binary_scalar(&r->b, OP_max, build_binary_scalar(&r->b, OP_min, x, 1000), -1000);
+}
+
 #define PARTIAL(name, expression)                                                                                      \
     Value partial_##name(Rule *r, uint32_t i, Value t)                                                                 \
     {                                                                                                                  \
@@ -74,7 +99,7 @@ static Value zero_like(Rule *r, Value x)
 PARTIAL(neg, unary(r, OP_neg, t))
 PARTIAL(abs, mul(r, t, unary(r, OP_sign, x)))
 PARTIAL(sqrt, quotient(r, t, scale(r, y, 2)))
-PARTIAL(rsqrt, mul(r, scale(r, t, -0.5), mul(r, y, square(r, y))))
+PARTIAL(rsqrt, mul(r, t, mul(r, scale(r, y, -0.5), square(r, y)))) /* y³ may overflow where half of it does not */
 PARTIAL(cbrt, quotient(r, t, scale(r, square(r, y), 3)))
 PARTIAL(reciprocal, unary(r, OP_neg, mul(r, t, square(r, y))))
 PARTIAL(exp, mul(r, t, y))
@@ -89,22 +114,31 @@ PARTIAL(cos, unary(r, OP_neg, mul(r, t, unary(r, OP_sin, x))))
 PARTIAL(tan, mul(r, t, shift(r, square(r, y), 1)))
 PARTIAL(asin, mul(r, t, unary(r, OP_rsqrt, one_minus_square(r, x))))
 PARTIAL(acos, unary(r, OP_neg, mul(r, t, unary(r, OP_rsqrt, one_minus_square(r, x)))))
-PARTIAL(atan, quotient(r, t, shift(r, square(r, x), 1)))
+PARTIAL(atan, times(r, t, unary(r, OP_reciprocal, shift(r, square(r, wider(r, x)), 1))))
 PARTIAL(sinh, mul(r, t, unary(r, OP_cosh, x)))
 PARTIAL(cosh, mul(r, t, unary(r, OP_sinh, x)))
 PARTIAL(tanh, mul(r, t, square(r, unary(r, OP_reciprocal, unary(r, OP_cosh, x)))))
-PARTIAL(asinh, mul(r, t, unary(r, OP_rsqrt, shift(r, square(r, x), 1))))
-PARTIAL(acosh, mul(r, t, unary(r, OP_rsqrt, mul(r, shift(r, x, -1), shift(r, x, 1)))))
+PARTIAL(asinh, times(r, t, unary(r, OP_rsqrt, shift(r, square(r, wider(r, x)), 1))))
+PARTIAL(acosh, times(r, t, unary(r, OP_rsqrt, mul(r, shift(r, wider(r, x), -1), shift(r, wider(r, x), 1)))))
 PARTIAL(atanh, quotient(r, t, one_minus_square(r, x)))
-PARTIAL(erf, mul(r, t, scale(r, unary(r, OP_exp, unary(r, OP_neg, square(r, x))), M_2_SQRTPI)))
+PARTIAL(erf, times(r, t, scale(r, unary(r, OP_exp, unary(r, OP_neg, square(r, wider(r, x)))), M_2_SQRTPI)))
 PARTIAL(erfinv, mul(r, t, scale(r, unary(r, OP_exp, square(r, y)), 1 / M_2_SQRTPI)))
 PARTIAL(lgamma, mul(r, t, unary(r, OP_digamma, x)))
 PARTIAL(sigmoid, mul(r, t, mul(r, y, unary(r, OP_sigmoid, unary(r, OP_neg, x)))))
 PARTIAL(softplus, mul(r, t, unary(r, OP_sigmoid, x)))
 
-/* σ(x) (1 + x σ(-x)) */
-PARTIAL(silu,
-        mul(r, t, mul(r, unary(r, OP_sigmoid, x), shift(r, mul(r, x, unary(r, OP_sigmoid, unary(r, OP_neg, x))), 1))))
+/* s (1 + x v' (1 - s)), s = σ(v): the derivative of x σ(v), given x v'. 1 - s loses digits only where 1 is added. */
+static Value gated(Rule *r, Value v, Value slope)
+{
+    const Value s = unary(r, OP_sigmoid, v);
+    return mul(r, s, shift(r, mul(r, slope, one_minus(r, s)), 1));
+}
+
+Value partial_silu(Rule *r, uint32_t i, Value t)
+{
+    const Value x = within_reach(r, wider(r, r->x[i]));
+    return times(r, t, gated(r, x, x));
+}
 
 /* The sum over k < steps of 1 / (z + k)², then the asymptotic series at z + steps >= 8.5. */
 static Value trigamma_right(Rule *r, Value z)
@@ -133,27 +167,25 @@ Value partial_digamma(Rule *r, uint32_t i, Value t)
     return mul(r, t, build_select(&r->b, left, sub(r, pole, right), right));
 }
 
-/* Φ(x) + x φ(x); far left Φ(x) is y / x, where 1 + erf would cancel. */
+/* Φ(x) + x φ(x); left of -1 Φ(x) is y / x, where 1 + erf would cancel. */
 Value partial_gelu(Rule *r, uint32_t i, Value t)
 {
-    const Value x = r->x[i];
+    const Value x = within_reach(r, wider(r, r->x[i]));
     const Value left = build_binary_scalar(&r->b, OP_less, x, -1);
     const Value divisor = build_select(&r->b, left, x, shift(r, zero_like(r, x), 1));
     const Value middle = scale(r, shift(r, unary(r, OP_erf, scale(r, x, M_SQRT1_2)), 1), 0.5);
-    const Value phi = build_select(&r->b, left, quotient(r, r->y[0], divisor), middle);
+    const Value phi = build_select(&r->b, left, quotient(r, wider(r, r->y[0]), divisor), middle);
     const Value density = scale(r, unary(r, OP_exp, scale(r, square(r, x), -0.5)), M_2_SQRTPI * M_SQRT1_2 / 2);
-    return mul(r, t, add(r, phi, mul(r, x, density)));
+    return times(r, t, add(r, phi, mul(r, x, density)));
 }
 
-/* y = x σ(v) with v = 2 √(2/π) (x + c x³): σ(v) (1 + x v' σ(-v)). */
+/* y = x σ(v) with v = 2 √(2/π) (x + c x³) */
 Value partial_gelu_tanh(Rule *r, uint32_t i, Value t)
 {
     const double c = 0.044715, root = 2 * M_2_SQRTPI * M_SQRT1_2;
-    const Value x = r->x[i], x2 = square(r, x);
+    const Value x = within_reach(r, wider(r, r->x[i])), x2 = square(r, x);
     const Value v = mul(r, x, scale(r, shift(r, scale(r, x2, c), 1), root));
-    const Value slope = scale(r, shift(r, scale(r, x2, 3 * c), 1), root);
-    const Value other = unary(r, OP_sigmoid, unary(r, OP_neg, v));
-    return mul(r, t, mul(r, unary(r, OP_sigmoid, v), shift(r, mul(r, mul(r, x, slope), other), 1)));
+    return times(r, t, gated(r, v, mul(r, x, scale(r, shift(r, scale(r, x2, 3 * c), 1), root))));
 }
 
 /* The tangent becomes the result's element type, the cotangent the operand's. */
