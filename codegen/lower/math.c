@@ -175,7 +175,8 @@ static Reg square_of(const Math *m, Reg z, Reg *tail)
 
 static Reg error_function(const Math *m, Reg x)
 {
-    const Reg z = math_abs(m, x);
+    const Reg z =
+        loop_binary(m->f, LOOP_min, math_real(m, 28), math_abs(m, x)); /* no infinite square: its tail is NaN */
     Reg tail;
     const Reg square = square_of(m, z, &tail);
     const Reg series = m->wide ? MATH_POLYNOMIAL(m, square, erf_long) : MATH_POLYNOMIAL(m, square, erf_short);
@@ -188,21 +189,36 @@ static Reg error_function(const Math *m, Reg x)
 static Reg gelu(const Math *m, Reg x)
 {
     const Reg limited = loop_binary(m->f, LOOP_max, math_real(m, -40), x);
-    const Reg magnitude = math_abs(m, limited);
+    const Reg magnitude = loop_binary(m->f, LOOP_min, math_real(m, 40), math_abs(m, limited));
     Reg tail;
     const Reg square = square_of(m, magnitude, &tail);
     const Reg z = math_scale(m, magnitude, M_SQRT1_2);
-    const Reg rest = math_erfc(m, z, math_scale(m, square, 0.5), tail.id == 0 ? tail : math_scale(m, tail, 0.5));
-    const Reg share = math_select(m, math_less(m, limited, math_real(m, 0)), rest, math_sub(m, math_real(m, 2), rest));
-    return math_mul(m, math_scale(m, limited, 0.5), share);
+    const Reg half_square = math_scale(m, square, 0.5), negative = math_less(m, limited, math_real(m, 0));
+    if (m->wide) {
+        const Reg factor = math_scale(m, magnitude, 0.5);
+        const Reg lost = math_erfc_product(m, factor, z, half_square, math_scale(m, tail, 0.5));
+        return math_select(m, negative, negate(m, lost), math_sub(m, limited, lost));
+    }
+    const Reg rest = math_erfc(m, z, half_square, tail);
+    return math_mul(m, math_scale(m, limited, 0.5), math_select(m, negative, rest, math_sub(m, math_real(m, 2), rest)));
 }
 
-/* factor / (1 + e^-exponent), as factor e / (1 + e) where that doesn't overflow: e = e^-|exponent|. */
-static Reg logistic_product(const Math *m, Reg factor, Reg exponent)
+/* factor / (1 + e^-(exponent + tail)), as factor e / (1 + e) where that doesn't overflow: e = e^-|exponent|. For f64
+ * the power of two comes last: e may have no bits left where the product has. */
+static Reg logistic_product(const Math *m, Reg factor, Reg exponent, Reg tail)
 {
-    const Reg e = math_exp(m, negate(m, math_abs(m, exponent)));
-    const Reg top = math_select(m, math_less(m, exponent, math_real(m, 0)), e, one(m));
-    return math_mul(m, factor, math_div(m, top, math_add(m, one(m), e)));
+    const Reg negative = math_less(m, exponent, math_real(m, 0));
+    const Reg decay = negate(m, math_abs(m, exponent));
+    if (!m->wide) {
+        const Reg e = math_exp(m, decay);
+        return math_mul(m, factor, math_div(m, math_select(m, negative, e, one(m)), math_add(m, one(m), e)));
+    }
+    Reg k;
+    const Reg rest = tail.id == 0 ? tail : math_select(m, negative, tail, negate(m, tail));
+    const Reg mantissa = math_exp_split(m, decay, rest, &k);
+    const Reg below = math_add(m, one(m), math_scale_by_power(m, mantissa, k));
+    const Reg share = math_div(m, math_select(m, negative, mantissa, one(m)), below);
+    return math_scale_by_power(m, math_mul(m, factor, share), math_select(m, negative, k, math_real(m, 0)));
 }
 
 static Reg sigmoid(const Math *m, Reg x)
@@ -216,16 +232,26 @@ static Reg sigmoid(const Math *m, Reg x)
 static Reg silu(const Math *m, Reg x)
 {
     const Reg limited = loop_binary(m->f, LOOP_max, math_real(m, -2000), x);
-    return logistic_product(m, limited, limited);
+    return logistic_product(m, limited, limited, (Reg){0});
 }
 
-/* x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3) */
+/* x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3). For f64 all of 2 u is in two parts, since it is an exponent. */
 static Reg gelu_tanh(const Math *m, Reg x)
 {
     const Reg limited = loop_binary(m->f, LOOP_max, math_real(m, -40), x);
-    const Reg square = math_mul(m, limited, limited);
-    const Reg inner = math_fma(m, math_scale(m, square, 0.044715), limited, limited);
-    return logistic_product(m, limited, math_scale(m, inner, 0x1.9884533d43651p0));
+    if (!m->wide) {
+        const Reg square = math_mul(m, limited, limited);
+        const Reg inner = math_fma(m, math_scale(m, square, 0.044715), limited, limited);
+        return logistic_product(m, limited, math_scale(m, inner, 0x1.9884533d43651p0), (Reg){0});
+    }
+    const Pair v = {loop_binary(m->f, LOOP_min, math_real(m, 40), limited), math_real(m, 0)};
+    const Pair cubic = {math_real(m, 0x1.6e4e26d4801f7p-5), math_real(m, 0x1.441355475a31ap-59)};
+    const Pair root = {math_real(m, 0x1.9884533d43651p0), math_real(m, -0x1.cbc0d30ebfd15p-54)};
+    const Pair part = math_pair_product(m, math_pair_product(m, v, v), cubic);
+    Pair sum = math_two_sum(m, one(m), part.high);
+    sum.low = math_add(m, sum.low, part.low);
+    const Pair exponent = math_pair_product(m, math_pair_product(m, v, sum), root);
+    return logistic_product(m, limited, exponent.high, exponent.low);
 }
 
 /* max(x, 0) + log1p(e^-|x|) */

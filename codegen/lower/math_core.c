@@ -133,7 +133,7 @@ static Reg power_of_two(const Math *m, Reg rounded)
 }
 
 /* y 2^k in two steps, so that neither overflows before its time and denormals round once. */
-static Reg scale_by_power(const Math *m, Reg y, Reg k)
+Reg math_scale_by_power(const Math *m, Reg y, Reg k)
 {
     const Reg rounder = math_real(m, ROUNDER);
     const Reg half = math_add(m, math_scale(m, k, 0.5), rounder);
@@ -141,12 +141,19 @@ static Reg scale_by_power(const Math *m, Reg y, Reg k)
     return math_mul(m, math_mul(m, y, power_of_two(m, half)), power_of_two(m, rest));
 }
 
+Reg math_exp_split(const Math *m, Reg x, Reg tail, Reg *k)
+{
+    const ExpParts parts = exp_parts(m, clamp(m, x, -800, 800), tail);
+    *k = parts.k;
+    return math_add(m, math_real(m, 1), parts.minus_one);
+}
+
 Reg math_exp_sum(const Math *m, Reg x, Reg tail)
 {
     const Reg limited = m->wide ? clamp(m, x, -746, 710) : clamp(m, x, -700, 700);
     const ExpParts parts = exp_parts(m, limited, tail);
     const Reg mantissa = math_add(m, math_real(m, 1), parts.minus_one);
-    return m->wide ? scale_by_power(m, mantissa, parts.k) : math_mul(m, mantissa, power_of_two(m, parts.rounded));
+    return m->wide ? math_scale_by_power(m, mantissa, parts.k) : math_mul(m, mantissa, power_of_two(m, parts.rounded));
 }
 
 Reg math_exp(const Math *m, Reg x)
@@ -232,6 +239,41 @@ Reg math_log(const Math *m, Reg x)
     return log_special(m, x, math_fma(m, parts.k, math_real(m, LN2_HIGH), math_add(m, parts.f, low)));
 }
 
+static Reg negated(const Math *m, Reg x)
+{
+    return loop_unary(m->f, LOOP_neg, x);
+}
+
+/* a + b, exactly. */
+Pair math_two_sum(const Math *m, Reg a, Reg b)
+{
+    const Reg high = math_add(m, a, b), moved = math_sub(m, high, a);
+    return (Pair){high, math_add(m, math_sub(m, a, math_sub(m, high, moved)), math_sub(m, b, moved))};
+}
+
+static Pair two_product(const Math *m, Reg a, Reg b)
+{
+    const Reg high = math_mul(m, a, b);
+    return (Pair){high, math_fma(m, a, b, negated(m, high))};
+}
+
+Pair math_pair_product(const Math *m, Pair a, Pair b)
+{
+    const Pair product = two_product(m, a.high, b.high);
+    const Reg low = math_fma(m, a.low, b.high, math_fma(m, a.high, b.low, product.low));
+    return (Pair){product.high, low};
+}
+
+/* 2/3 s^3 + …: (log(1 + f) - 2 s) in two parts, s = f / (2 + f). */
+static Pair log_series(const Math *m, Pair s)
+{
+    const Pair square = math_pair_product(m, s, s);
+    const Reg rest = math_mul(m, square.high, math_polynomial(m, square.high, log_long + 1, sizeof log_long / 8 - 1));
+    Pair factor = math_two_sum(m, math_real(m, log_long[0]), rest);
+    factor.low = math_add(m, factor.low, math_real(m, 0x1.5555555555555p-55));
+    return math_pair_product(m, math_pair_product(m, s, square), factor);
+}
+
 /* log(1 + f) = 2 s + (2/3 s^3 …), s = f / (2 + f) in two parts; all of it summed in two parts. Exact products need FMA:
  * where there is none the low part is worth little. */
 Reg math_log_pair(const Math *m, Reg x, Reg *low)
@@ -241,19 +283,17 @@ Reg math_log_pair(const Math *m, Reg x, Reg *low)
     const Reg sum = math_add(m, two, parts.f);
     const Reg sum_low = math_sub(m, parts.f, math_sub(m, sum, two));
     const Reg s = math_div(m, parts.f, sum);
-    Reg rest = math_fma(m, loop_unary(m->f, LOOP_neg, s), sum, parts.f);
-    rest = math_fma(m, loop_unary(m->f, LOOP_neg, s), sum_low, rest);
-    const Reg s_low = math_div(m, rest, sum);
-    const Reg z = math_mul(m, s, s);
-    const Reg series = math_mul(m, math_mul(m, s, z), MATH_POLYNOMIAL(m, z, log_long));
-    const Reg exponent = math_scale(m, parts.k, LN2_HIGH), twice = math_add(m, s, s);
-    const Reg high = math_add(m, exponent, twice);
-    const Reg moved = math_sub(m, high, exponent);
-    const Reg error = math_add(m, math_sub(m, exponent, math_sub(m, high, moved)), math_sub(m, twice, moved));
+    Reg rest = math_fma(m, negated(m, s), sum, parts.f);
+    rest = math_fma(m, negated(m, s), sum_low, rest);
+    const Pair ratio = {s, math_div(m, rest, sum)};
+    const Pair series = log_series(m, ratio);
+    const Pair first = math_two_sum(m, math_scale(m, parts.k, LN2_HIGH), math_add(m, s, s));
+    const Pair second = math_two_sum(m, first.high, series.high);
+    const Reg errors = math_add(m, math_add(m, first.low, second.low), series.low);
     const Reg small =
-        math_add(m, math_fma(m, parts.k, math_real(m, LN2_LOW), error), math_add(m, math_add(m, s_low, s_low), series));
-    const Reg result = math_add(m, high, small);
-    *low = math_sub(m, small, math_sub(m, result, high));
+        math_fma(m, parts.k, math_real(m, LN2_LOW), math_add(m, math_add(m, ratio.low, ratio.low), errors));
+    const Reg result = math_add(m, second.high, small);
+    *low = math_sub(m, small, math_sub(m, result, second.high));
     return log_special(m, x, result);
 }
 
@@ -284,17 +324,28 @@ Reg math_log1p(const Math *m, Reg x)
 
 /* ---- erfc ---- */
 
-Reg math_erfc(const Math *m, Reg z, Reg square, Reg tail)
+/* e^(z^2) erfc(z) for z >= 0. */
+static Reg erfc_scaled(const Math *m, Reg z)
 {
     const double most = m->wide ? 28.0 : 10.6;
     const Reg limited = loop_binary(m->f, LOOP_min, math_real(m, most), z); /* NaN stays */
     const Reg two = math_real(m, 2);
     const Reg y = math_div(m, math_sub(m, limited, two), math_add(m, limited, two));
     const Reg scaled = m->wide ? MATH_POLYNOMIAL(m, y, erfcx_long) : MATH_POLYNOMIAL(m, y, erfcx_short);
-    const Reg minus_square = loop_unary(m->f, LOOP_neg, square);
-    const Reg minus_tail = tail.id == 0 ? tail : loop_unary(m->f, LOOP_neg, tail);
-    const Reg decay = math_exp_sum(m, minus_square, minus_tail);
-    return math_mul(m, decay, math_div(m, scaled, math_add(m, limited, math_real(m, 1))));
+    return math_div(m, scaled, math_add(m, limited, math_real(m, 1)));
+}
+
+Reg math_erfc(const Math *m, Reg z, Reg square, Reg tail)
+{
+    const Reg decay = math_exp_sum(m, negated(m, square), tail.id == 0 ? tail : negated(m, tail));
+    return math_mul(m, decay, erfc_scaled(m, z));
+}
+
+Reg math_erfc_product(const Math *m, Reg factor, Reg z, Reg square, Reg tail)
+{
+    Reg k;
+    const Reg mantissa = math_exp_split(m, negated(m, square), negated(m, tail), &k);
+    return math_scale_by_power(m, math_mul(m, math_mul(m, factor, erfc_scaled(m, z)), mantissa), k);
 }
 
 /* ---- sin, cos, tan ---- */

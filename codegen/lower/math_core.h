@@ -31,11 +31,22 @@ Reg math_with_sign(const Math *m, Reg magnitude, Reg sign);
 Reg math_polynomial(const Math *m, Reg x, const double *coefficient, uint32_t count);
 #define MATH_POLYNOMIAL(m, x, table) math_polynomial(m, x, table, sizeof(table) / sizeof *(table))
 
+/* A number as a sum of two, the second being what rounding the first left. */
+typedef struct Pair {
+    Reg high, low;
+} Pair;
+Pair math_two_sum(const Math *m, Reg a, Reg b); /* exact */
+Pair math_pair_product(const Math *m, Pair a, Pair b);
+
 /* Cores, on f64 lanes. */
 Reg math_exp(const Math *m, Reg x);
 Reg math_expm1(const Math *m, Reg x);
 /* e^(x + tail), tail tiny. */
 Reg math_exp_sum(const Math *m, Reg x, Reg tail);
+/* The same as a number near 1, given back, and a whole k: their product with 2^k may be made later. |x| up to 800. */
+Reg math_exp_split(const Math *m, Reg x, Reg tail, Reg *k);
+/* y 2^k, rounded once. */
+Reg math_scale_by_power(const Math *m, Reg y, Reg k);
 /* log(x) for any x; times a factor: log_base's 1 / log(base), with powers of two exact for base 2. */
 Reg math_log(const Math *m, Reg x);
 Reg math_log_base(const Math *m, Reg x, double factor, double exponent_factor);
@@ -44,6 +55,8 @@ Reg math_log1p(const Math *m, Reg x);
 Reg math_log_pair(const Math *m, Reg x, Reg *low);
 /* erfc(z) with small relative error for z >= 0; square is z^2 and tail what rounding it left. */
 Reg math_erfc(const Math *m, Reg z, Reg square, Reg tail);
+/* factor erfc(z) for f64, the power of two coming last: good where erfc(z) alone has few bits left. */
+Reg math_erfc_product(const Math *m, Reg factor, Reg z, Reg square, Reg tail);
 Reg math_sine(const Math *m, Reg x, int quarter); /* sin(x + quarter pi / 2) */
 Reg math_tangent(const Math *m, Reg x);
 Reg math_atan2(const Math *m, Reg y, Reg x);
