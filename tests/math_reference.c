@@ -148,7 +148,7 @@ const MathFunction math_function[MATH_FUNCTIONS] = {
     {"sigmoid", OP_sigmoid, reference_sigmoid, quick_sigmoid, 1.0, -INFINITY, INFINITY, 0},
     {"silu", OP_silu, reference_silu, quick_silu, 1.0, -INFINITY, INFINITY, 0, 2.6},
     {"softplus", OP_softplus, reference_softplus, quick_softplus, 1.0, -INFINITY, INFINITY, 0},
-    {"gelu", OP_gelu, reference_gelu, quick_gelu, 1.0, -INFINITY, INFINITY, 0, 2.6},
+    {"gelu", OP_gelu, reference_gelu, quick_gelu, 1.0, -INFINITY, INFINITY, 0, 4.5},
     {"gelu_tanh", OP_gelu_tanh, reference_gelu_tanh, quick_gelu_tanh, 1.0, -INFINITY, INFINITY, 0, 2.7},
     {"rsqrt", OP_rsqrt, reference_rsqrt, quick_rsqrt, 1.0, -INFINITY, INFINITY, 0},
     {"reciprocal", OP_reciprocal, reference_reciprocal, quick_reciprocal, 1.0, -INFINITY, INFINITY, 0},
