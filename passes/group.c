@@ -326,7 +326,8 @@ static bool families_fit(const Grouping *g, const Group *producer, const Group *
     if (producer->closed || producer->family == ALONE_FAMILY || consumer->family == ALONE_FAMILY)
         return false;
     if (broadcast != NULL)
-        return producer->family == ROWS_FAMILY && is_row_shape(producer, type) && repeats_rows(producer, broadcast) &&
+        return reads_in_place(reader) && producer->family == ROWS_FAMILY && is_row_shape(producer, type) &&
+               repeats_rows(producer, broadcast) &&
                (consumer->family == POINTWISE_FAMILY
                     ? type_same_shape(consumer->space, producer->space)
                     : consumer->family == ROWS_FAMILY && same_rows(producer, consumer));
