@@ -147,10 +147,11 @@ BOTH(add)
 BOTH(subtract)
 BOTH(multiply)
 BOTH(divide)
-BOTH(power) BOTH(matmul) ONE(negative) ONE(square) ONE(abs) ONE(real) ONE(imag) ONE(conjugate) ONE(sign) ONE(exp)
-    ONE(expm1) ONE(log) ONE(log2) ONE(log10) ONE(log1p) ONE(sqrt) ONE(rsqrt) ONE(reciprocal) ONE(sigmoid) ONE(sin)
-        ONE(cos) ONE(tan) ONE(sinh) ONE(cosh) ONE(tanh) ONE(arcsin) ONE(arccos) ONE(arctan) FUNCTION(
-            to_complex, adze_astype(c, x, ADZE_C64)) FUNCTION(to_real, adze_astype(c, x, ADZE_F32))
+BOTH(power)
+BOTH(matmul) ONE(negative) ONE(square) ONE(abs) ONE(real) ONE(imag) ONE(conjugate) ONE(sign) ONE(exp) ONE(expm1) ONE(
+    log) ONE(log2) ONE(log10) ONE(log1p) ONE(sqrt) ONE(rsqrt) ONE(reciprocal) ONE(sigmoid) ONE(sin) ONE(cos) ONE(tan)
+    ONE(sinh) ONE(cosh) ONE(tanh) ONE(arcsin) ONE(arccos) ONE(arctan) FUNCTION(to_complex, adze_astype(c, x, ADZE_C64))
+        FUNCTION(to_real, adze_astype(c, x, ADZE_F32))
             FUNCTION(where, adze_where(c, adze_greater(c, adze_real(c, x), adze_scalar(c, 0)), x, y)) FUNCTION(
                 sum, adze_sum(c, x, INTS(0), 1, false)) FUNCTION(prod, adze_prod(c, x, INTS(1), 1, false))
                 FUNCTION(mean, adze_mean(c, x, INTS(1), 1, false)) FUNCTION(cumsum, adze_cumsum(c, x, 1, false, true))
