@@ -3,8 +3,9 @@
  * thread and two; sizes known when compiling and sizes known when calling. The models are those of tests/models.h and
  * random graphs, the judge is the interpreter (within a tolerance), and all arrays lie between guard pages.
  *
- *     test_same_bits                          models, 24 random graphs, other targets
- *     test_same_bits GRAPHS [FIRST_SEED]      that many random graphs alone
+ *     test_same_bits                          models and a few random graphs, two of the C compilers each
+ *     test_same_bits full                     models, 300 random graphs, other targets; all C compilers
+ *     test_same_bits GRAPHS [FIRST_SEED]      that many random graphs alone, all C compilers
  *
  * Models go through the test in batches, so that C compilers are started once a batch: a batch's C files are included
  * by one. */
@@ -29,8 +30,9 @@
 
 enum { MAX_CALLS = 3, MAX_SYMBOLS = 4, BATCH = 12 };
 
-static uint32_t random_count = 6; /* label full: 300 */
+static uint32_t random_count = 6;
 static uint64_t first_seed = 1;
+static bool all_compilers;
 
 static void fail_with(const char *name, const Diag *diag)
 {
@@ -295,13 +297,19 @@ static void run_compiled(Subject *subject)
 
 static const struct {
     const char *name, *command;
+    bool always;
 } compilers[] = {
-    {"gcc -O0", "gcc -O0"},
-    {"gcc -O2 -march=native", "gcc -O2 -march=native"},
-    {"clang -O0", "clang-19 -O0"},
-    {"clang -O2 -march=native, much cut", "clang-19 -O2 -march=native -DADZE_SERIAL_WORK=1 -DADZE_CHUNK_WORK=1"},
+    {"gcc -O0", "gcc -O0", false},
+    {"gcc -O2 -march=native", "gcc -O2 -march=native", true},
+    {"clang -O0, much cut", "clang-19 -O0 -DADZE_SERIAL_WORK=1 -DADZE_CHUNK_WORK=1", true},
+    {"clang -O2 -march=native, much cut", "clang-19 -O2 -march=native -DADZE_SERIAL_WORK=1 -DADZE_CHUNK_WORK=1", false},
 };
 enum { COMPILERS = sizeof compilers / sizeof *compilers };
+
+static bool is_used(uint32_t index)
+{
+    return all_compilers || compilers[index].always;
+}
 
 static pid_t start_compiler(uint32_t index)
 {
@@ -327,11 +335,17 @@ static void finish_compiler(pid_t child, uint32_t index)
 /* Two at a time. */
 static void compile_batch(void)
 {
-    for (uint32_t i = 0; i < COMPILERS; i += 2) {
-        const pid_t first = start_compiler(i), second = start_compiler(i + 1);
-        finish_compiler(first, i);
-        finish_compiler(second, i + 1);
+    pid_t child[COMPILERS];
+    uint32_t index[COMPILERS], count = 0;
+    for (uint32_t i = 0; i < COMPILERS; i++)
+        if (is_used(i))
+            index[count++] = i;
+    for (uint32_t i = 0; i < count; i++) {
+        child[i] = start_compiler(index[i]);
+        if (i > 0)
+            finish_compiler(child[i - 1], index[i - 1]);
     }
+    finish_compiler(child[count - 1], index[count - 1]);
 }
 
 static void write_batch(const Subject *subject, uint32_t count)
@@ -350,6 +364,8 @@ static void run_c(Subject *subject, uint32_t count)
     compile_batch();
     for (uint32_t i = 0; i < COMPILERS; i++) {
         char name[32], path[128];
+        if (!is_used(i))
+            continue;
         snprintf(name, sizeof name, "batch%u", i);
         void *library = open_library(subject, in_folder(path, name, ".so"));
         for (uint32_t k = 0; k < count; k++)
@@ -440,11 +456,17 @@ static void test_targets(void **state)
 
 int main(int argc, char **argv)
 {
+    const bool is_full = argc > 1 && strcmp(argv[1], "full") == 0;
+    all_compilers = argc > 1;
     if (argc > 1)
-        random_count = (uint32_t)strtoul(argv[1], NULL, 10);
+        random_count = is_full ? 300 : (uint32_t)strtoul(argv[1], NULL, 10);
     if (argc > 2)
         first_seed = strtoull(argv[2], NULL, 10);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_listed_models, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_random_graphs, make_folder, remove_folder),
+    };
+    const struct CMUnitTest full_tests[] = {
         cmocka_unit_test_setup_teardown(test_listed_models, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_random_graphs, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_targets, make_folder, remove_folder),
@@ -452,5 +474,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest random_tests[] = {
         cmocka_unit_test_setup_teardown(test_random_graphs, make_folder, remove_folder),
     };
+    if (is_full)
+        return cmocka_run_group_tests(full_tests, NULL, NULL);
     return argc > 1 ? cmocka_run_group_tests(random_tests, NULL, NULL) : cmocka_run_group_tests(tests, NULL, NULL);
 }
