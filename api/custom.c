@@ -62,8 +62,10 @@ static adze_status trace_rule(Making *m, adze_closure *rule, const char *what, b
     NodeList like = {0};
     char text[64];
     snprintf(text, sizeof text, "%s's %s", m->custom->name, what);
-    const bool good = add_inputs(m, &like) &&
-                      (reverse ? add_outputs(m, &like) && add_outputs(m, &like) : add_inputs(m, &like));
+    bool good = add_inputs(m, &like);
+    if (reverse)
+        good = good && add_outputs(m, &like);
+    good = good && (reverse ? add_outputs(m, &like) : add_inputs(m, &like));
     const adze_status status = good
                                    ? trace_closure(m->context, rule, like.node, like.count, TRACE_ABSTRACT, text, trace)
                                    : no_memory(m->context);
