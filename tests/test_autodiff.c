@@ -3,7 +3,7 @@
  * op of the table that has a derivative must come up in a case. For random sizes and values of each:
  *
  *   vjp and jvp equal central differences · ⟨u, J v⟩ = ⟨Jᵀ u, v⟩ · the same for the vjp's graph (second order) ·
- *   the graph verifies · with symbols' values filled in, the same bits */
+ *   the graph verifies · with symbols' values filled in, the same bits · inside of a checkpoint, the same bits */
 #include "ir/build.h"
 #include "ir/ir.h"
 #include "passes/autodiff/autodiff.h"
@@ -520,14 +520,72 @@ static void check_narrow(const char *text)
     diag_release(&diag);
 }
 
+/* ---- inside of a checkpoint ---- */
+
+/* @f with its body in a checkpoint: "@f(%x: f64[n]) { %k0 = checkpoint %x region(%x: f64[n]) { … } return %k0 }". */
+static void keep_text(const char *text, uint32_t result_count, char *out, size_t room)
+{
+    const char *parameters = strstr(text, "@f(") + 2, *body = strchr(parameters, '{');
+    size_t at = (size_t)snprintf(out, room, "%.*s{ ", (int)(body - text), text);
+    for (uint32_t i = 0; i < result_count; i++)
+        at += (size_t)snprintf(out + at, room - at, "%s%%k%u", i == 0 ? "" : ", ", i);
+    at += (size_t)snprintf(out + at, room - at, " = checkpoint ");
+    for (const char *name = parameters; (name = memchr(name, '%', (size_t)(body - name))) != NULL; name++)
+        at += (size_t)snprintf(out + at, room - at, "%s%.*s", name == parameters + 1 ? "" : ", ",
+                               (int)strcspn(name, ":"), name);
+    at += (size_t)snprintf(out + at, room - at, " region%.*s%s return ", (int)(body - parameters), parameters, body);
+    for (uint32_t i = 0; i < result_count; i++)
+        at += (size_t)snprintf(out + at, room - at, "%s%%k%u", i == 0 ? "" : ", ", i);
+    snprintf(out + at, room - at, " }");
+}
+
+static Graph *vjp_of(Check *check, const char *text, Module **module, Diag *diag)
+{
+    uint32_t wrt[16];
+    *module = parse(text, diag);
+    Graph *f = module_find_graph(*module, "f");
+    for (uint32_t i = 0; i < f->parameter_count; i++)
+        wrt[i] = i;
+    Graph *vjp = transform_vjp(f, wrt, f->parameter_count);
+    require(check, vjp, diag);
+    return vjp;
+}
+
+/* Values and gradients are the same bits. */
+static void check_kept(const char *text, Domain where)
+{
+    char kept[4096];
+    const int64_t symbol[3] = {2, 3, 5};
+    uint64_t seed = 11;
+    Module *module[2];
+    Diag diag;
+    Check check = {.text = kept};
+    arena_init(&check.arena);
+    diag_init(&diag);
+    Graph *plain = vjp_of(&check, text, &module[0], &diag);
+    keep_text(text, module_find_graph(module[0], "f")->result_count, kept, sizeof kept);
+    Graph *again = vjp_of(&check, kept, &module[1], &diag);
+    const HostArray *input = inputs_of(plain, symbol, where, &seed, &check.arena);
+    const HostArray *due = evaluate(plain, input, &check.arena), *found = evaluate(again, input, &check.arena);
+    for (uint32_t i = 0; i < plain->result_count; i++)
+        if (memcmp(found[i].data, due[i].data, host_array_bytes(&due[i])) != 0)
+            fail_msg("result %u differs inside of a checkpoint: %s", i, kept);
+    arena_release(&check.arena);
+    module_destroy(module[0]);
+    module_destroy(module[1]);
+    diag_release(&diag);
+}
+
 static void check_case(const Case *c, bool forward_only, bool *covered)
 {
     char text[2048];
     const Domain none = {-2, 2}, own = {c->low, c->high};
     snprintf(text, sizeof text, SYMBOLS "%sgraph @f%s", strstr(c->body, "@inner") == NULL ? "" : inner_text, c->body);
     check_text(text, c->low == c->high ? none : own, forward_only, covered);
-    if (!forward_only)
-        check_narrow(text);
+    if (forward_only)
+        return;
+    check_narrow(text);
+    check_kept(text, c->low == c->high ? none : own);
 }
 
 /* A pointwise op with floating operands, from the table alone. */
@@ -542,6 +600,7 @@ static void check_pointwise(OpKind op, bool *covered)
                  name);
     check_text(text, domain(op), false, covered);
     check_narrow(text);
+    check_kept(text, domain(op));
 }
 
 /* Complex numbers are made of f32: test_fft.c has their derivatives. */
