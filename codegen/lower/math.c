@@ -329,7 +329,12 @@ static Reg log_gamma(const Math *m, Reg x)
     const Reg right = log_gamma_right(m, math_select(m, left, math_sub(m, one(m), x), x));
     const Reg sine_of_turn = math_abs(m, math_sine(m, turn_from_whole(m, x), 0));
     const Reg reflected = math_sub(m, math_sub(m, math_real(m, 1.1447298858494002), math_log(m, sine_of_turn)), right);
-    const Reg value = math_select(m, left, reflected, right);
+    Reg value = math_select(m, left, reflected, right);
+    if (m->wide) { /* -log |x| near 0, where pi x may be denormal */
+        const Reg magnitude = math_abs(m, x);
+        value =
+            math_select(m, math_less(m, magnitude, math_real(m, 0x1p-100)), negate(m, math_log(m, magnitude)), value);
+    }
     const Reg infinite = loop_compare(m->f, LOOP_equal, math_abs(m, x), math_real(m, INFINITY));
     return math_select(m, infinite, math_real(m, INFINITY), value);
 }

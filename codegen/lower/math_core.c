@@ -348,45 +348,6 @@ Reg math_erfc_product(const Math *m, Reg factor, Reg z, Reg square, Reg tail)
     return math_scale_by_power(m, math_mul(m, math_mul(m, factor, erfc_scaled(m, z)), mantissa), k);
 }
 
-/* ---- sin, cos, tan ---- */
-
-/* x = q pi / 2 + r, q from 0 to 3 as a small f64 (or any number equal to it mod 4). */
-typedef struct Quadrant {
-    Reg q, r;
-} Quadrant;
-
-/* pi / 2 in parts of 26 bits: products with q below 2^27 are exact. */
-static Quadrant reduce_small(const Math *m, Reg x)
-{
-    static const double part[] = {0x1.921fb5p0, 0x1.110b46p-26, 0x1.1a6263p-54, 0x1.8a2e03707344ap-81};
-    const Reg rounder = math_real(m, ROUNDER);
-    const Reg q = math_sub(m, math_add(m, math_scale(m, x, 0x1.45f306dc9c883p-1), rounder), rounder);
-    Reg r = x;
-    for (int i = 0; i < 4; i++)
-        r = math_fma(m, q, math_real(m, -part[i]), r);
-    return (Quadrant){q, r};
-}
-
-/* x 2/pi by pieces of 28 bits, whole turns dropped from each product, which is exact for x of 24 bits. */
-static Quadrant reduce_large(const Math *m, Reg x)
-{
-    static const double piece[] = {0x1.45f306cp-1,   0x1.c9c882ap-29, 0x1.4fe13a8p-59,  0x1.f47d4dp-86,
-                                   0x1.bb81b6cp-113, 0x1.4acc9ep-143, 0x1.0e4107cp-170, 0x1.ca2c756p-197,
-                                   0x1.bd778acp-225, 0x1.b7246ep-256};
-    Reg q = math_real(m, 0), fraction = math_real(m, 0);
-    for (size_t i = 0; i < sizeof piece / sizeof *piece; i++) {
-        const Reg product = math_scale(m, x, piece[i]);
-        const Reg whole = loop_unary(m->f, LOOP_round_even, product);
-        const Reg turns = loop_unary(m->f, LOOP_floor, math_scale(m, whole, 0.25));
-        q = math_add(m, q, math_fma(m, turns, math_real(m, -4), whole));
-        fraction = math_add(m, fraction, math_sub(m, product, whole));
-        const Reg carry = loop_unary(m->f, LOOP_round_even, fraction);
-        q = math_add(m, q, carry);
-        fraction = math_sub(m, fraction, carry);
-    }
-    return (Quadrant){q, math_scale(m, fraction, 0x1.921fb54442d18p0)};
-}
-
 Reg math_largest_lane(const Math *m, Reg x)
 {
     int8_t mask[64];
@@ -399,71 +360,6 @@ Reg math_largest_lane(const Math *m, Reg x)
         x = loop_binary(m->f, LOOP_max, loop_shuffle(m->f, x, x, mask, width / 2), high);
     }
     return x;
-}
-
-/* Lanes that are large take the long way; each lane's result depends on itself alone. */
-static Quadrant reduce(const Math *m, Reg x)
-{
-    const double limit = 0x1p26;
-    const Quadrant small = reduce_small(m, x);
-    const Reg magnitude = math_abs(m, x);
-    const Reg q = loop_variable(m->f, small.q), r = loop_variable(m->f, small.r);
-    const Reg is_finite = math_less(m, magnitude, math_real(m, INFINITY));
-    const Reg relevant = math_select(m, is_finite, magnitude, math_real(m, 0));
-    const LoopType scalar = loop_type(LOOP_f64, 1);
-    loop_if(m->f, loop_compare(m->f, LOOP_less, loop_real(m->f, scalar, limit), math_largest_lane(m, relevant)));
-    const Quadrant large = reduce_large(m, x);
-    const Reg is_large = math_less(m, math_real(m, limit), magnitude);
-    loop_set(m->f, q, math_select(m, is_large, large.q, small.q));
-    loop_set(m->f, r, math_select(m, is_large, large.r, small.r));
-    loop_close(m->f);
-    return (Quadrant){loop_get(m->f, q), loop_get(m->f, r)};
-}
-
-static Reg sine_of(const Math *m, Reg r, Reg square)
-{
-    return math_fma(m, math_mul(m, r, square), MATH_POLYNOMIAL(m, square, sin_long), r);
-}
-
-static Reg cosine_of(const Math *m, Reg square)
-{
-    const Reg high = math_mul(m, math_mul(m, square, square), MATH_POLYNOMIAL(m, square, cos_long));
-    return math_add(m, math_fma(m, square, math_real(m, -0.5), math_real(m, 1)), high);
-}
-
-/* The two low bits of a small whole number. */
-static Reg low_bits(const Math *m, Reg q)
-{
-    return math_bits(m, math_add(m, q, math_real(m, ROUNDER)));
-}
-
-static Reg has_bit(const Math *m, Reg number, int64_t bit)
-{
-    const Reg masked = loop_binary(m->f, LOOP_and, number, bits(m, bit));
-    return loop_compare(m->f, LOOP_not_equal, masked, bits(m, 0));
-}
-
-Reg math_sine(const Math *m, Reg x, int quarter)
-{
-    const Quadrant quadrant = reduce(m, x);
-    const Reg square = math_mul(m, quadrant.r, quadrant.r);
-    const Reg q = loop_binary(m->f, LOOP_add, low_bits(m, quadrant.q), bits(m, quarter));
-    const Reg value = math_select(m, has_bit(m, q, 1), cosine_of(m, square), sine_of(m, quadrant.r, square));
-    const Reg turned = math_select(m, has_bit(m, q, 2), loop_unary(m->f, LOOP_neg, value), value);
-    if (quarter != 0)
-        return turned;
-    return math_select(m, loop_compare(m->f, LOOP_equal, x, math_real(m, 0)), x, turned);
-}
-
-Reg math_tangent(const Math *m, Reg x)
-{
-    const Quadrant quadrant = reduce(m, x);
-    const Reg square = math_mul(m, quadrant.r, quadrant.r);
-    const Reg sine = sine_of(m, quadrant.r, square), cosine = cosine_of(m, square);
-    const Reg odd = has_bit(m, low_bits(m, quadrant.q), 1);
-    const Reg top = math_select(m, odd, loop_unary(m->f, LOOP_neg, cosine), sine);
-    const Reg tangent = math_div(m, top, math_select(m, odd, sine, cosine));
-    return math_select(m, loop_compare(m->f, LOOP_equal, x, math_real(m, 0)), x, tangent);
 }
 
 /* ---- atan2 ---- */
