@@ -13,6 +13,7 @@
  * a copy. A reshape between groups is an alias: no code. */
 #include <string.h>
 
+#include "passes/group_cost.h"
 #include "passes/group_front.h"
 #include "passes/rewrite.h"
 
@@ -24,6 +25,8 @@ typedef struct Group {
     uint32_t first, last;               /* node ids it spans */
     uint32_t node_count, operand_count; /* operands of all its nodes together */
     uint32_t reduction_count;           /* softmax is two */
+    uint32_t move_count;                /* nodes that read elsewhere */
+    uint32_t operations;                /* an element, what is computed several times included */
     Type space;                         /* shape worked over; of rows before reduction, of a heavy node's result */
     uint64_t axes;                      /* rows: reduced axes */
     bool closed;                        /* takes no consumers in any more */
@@ -45,7 +48,8 @@ typedef struct Grouping {
     uint32_t *visited;    /* by node id: stamp of the last search */
     uint32_t stamp;
     uint32_t earliest; /* node id: what comes before needs no search */
-    ValueMap map;      /* values that exist in `to` */
+    GroupCounter *counter;
+    ValueMap map; /* values that exist in `to` */
     struct RegionMap *free_map;
 } Grouping;
 
@@ -55,7 +59,7 @@ typedef struct RegionMap {
     struct RegionMap *next;
 } RegionMap;
 
-enum { MAX_GROUP_NODES = 192, MAX_GROUP_OPERANDS = 60, MAX_GROUP_REDUCTIONS = 32, MAX_SEARCH = 4096 };
+enum { MAX_GROUP_NODES = MAX_COUNTED, MAX_GROUP_OPERANDS = 60, MAX_GROUP_REDUCTIONS = 32, MAX_SEARCH = 4096 };
 
 static Status pass_group_graph(PassContext *context, const Graph *in, Graph *out);
 
@@ -241,6 +245,8 @@ static void merge(Grouping *g, Group *producer, Group *consumer)
     consumer->node_count += producer->node_count;
     consumer->operand_count += producer->operand_count;
     consumer->reduction_count += producer->reduction_count;
+    consumer->move_count += producer->move_count;
+    consumer->operations += producer->operations;
     if (producer->family != POINTWISE_FAMILY) {
         consumer->family = producer->family;
         consumer->kind = producer->kind;
@@ -427,7 +433,7 @@ static bool operands_fit(const Grouping *g, const Group *producer, const Group *
 {
     const Group *const part[] = {producer, consumer};
     Outside outside = {.count = 0};
-    if (producer->operand_count + consumer->operand_count <= 2 * MAX_GROUP_OPERANDS)
+    if (producer->operand_count + consumer->operand_count <= MAX_GROUP_OPERANDS)
         return true;
     for (uint32_t i = 0; i < 2; i++)
         for (uint32_t member = part[i]->first_member; member != 0; member = g->next_member[member])
@@ -435,10 +441,40 @@ static bool operands_fit(const Grouping *g, const Group *producer, const Group *
     return !outside.overflow;
 }
 
+/* The members of both, ascending. */
+static uint32_t list_members(const Grouping *g, const Group *a, const Group *b, uint32_t *member)
+{
+    uint32_t count = 0, x = a->first_member, y = b->first_member;
+    while (x != 0 || y != 0) {
+        uint32_t *next = y == 0 || (x != 0 && x < y) ? &x : &y;
+        member[count++] = *next;
+        *next = g->next_member[*next];
+    }
+    return count;
+}
+
+/* Whether one kernel can compute both, and it isn't more work than two kernels are. Only data movement and further
+ * loops over rows make a kernel compute a value several times. */
+static bool is_worth_merging(Grouping *g, const Group *producer, const Group *consumer, uint32_t *operations)
+{
+    uint32_t member[MAX_GROUP_NODES];
+    const uint32_t moves = producer->move_count + consumer->move_count;
+    const uint32_t loops = producer->reduction_count + consumer->reduction_count + 1;
+    const uint32_t apart = producer->operations + consumer->operations;
+    *operations = apart;
+    if (moves == 0 && loops == 1)
+        return true;
+    const GroupCost cost = group_cost(g->counter, member, list_members(g, producer, consumer, member));
+    *operations = cost.operations;
+    const uint32_t room = loops > 1 ? RECOMPUTED_IN_ROWS : RECOMPUTED;
+    return cost.evaluations <= MAX_EVALUATIONS && cost.operations <= apart + room;
+}
+
 static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *broadcast)
 {
     Group *consumer = group_of_node(g, reader_id), *producer = group_of_value(g, value);
     const Node *reader = &g->from->node[reader_id];
+    uint32_t operations;
     if (producer == NULL || producer == consumer || producer->node_count + consumer->node_count > MAX_GROUP_NODES ||
         producer->reduction_count + consumer->reduction_count > MAX_GROUP_REDUCTIONS)
         return;
@@ -447,10 +483,11 @@ static void try_merge(Grouping *g, uint32_t reader_id, Value value, const Node *
                       (broadcast == NULL && !is_root && joins_epilogue(g, producer, consumer, value));
     const bool computes_anywhere = producer->family == POINTWISE_FAMILY || reader->op == OP_transpose;
     if (!fits || !operands_fit(g, producer, consumer) || (!computes_anywhere && moves_results(g, producer, consumer)) ||
-        !is_acyclic(g, producer, consumer))
+        !is_worth_merging(g, producer, consumer, &operations) || !is_acyclic(g, producer, consumer))
         return;
     const bool closes = producer->family == HEAVY_FAMILY && reader->op == OP_transpose;
     merge(g, producer, consumer);
+    consumer->operations = operations;
     consumer->closed = closes;
 }
 
@@ -520,6 +557,8 @@ static void form_group(Grouping *g, uint32_t id)
                      .last = id,
                      .node_count = 1,
                      .operand_count = node->operand_count,
+                     .move_count = group_moves(node),
+                     .operations = node_operations(node),
                      .merged_into = g->group_count,
                      .first_member = id};
     group->family = node_family(node, &group->kind);
@@ -803,8 +842,9 @@ static Status pass_group_graph(PassContext *context, const Graph *in, Graph *out
     g.group_of = ARENA_NEW(scratch, uint32_t, in->node_count);
     g.next_member = ARENA_NEW(scratch, uint32_t, in->node_count);
     g.visited = ARENA_NEW(scratch, uint32_t, in->node_count);
+    g.counter = group_counter_create(in, g.uses, scratch);
     if (g.live == NULL || g.uses == NULL || g.group == NULL || g.group_of == NULL || g.next_member == NULL ||
-        g.visited == NULL || !value_map_init(&g.map, in, scratch))
+        g.visited == NULL || g.counter == NULL || !value_map_init(&g.map, in, scratch))
         return module_fail(out->module, STATUS_OUT_OF_MEMORY, "group", "out of memory");
     graph_copy_parameters(in, out, &g.map);
     for (uint32_t id = 1; id < in->node_count; id++)

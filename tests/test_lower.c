@@ -228,6 +228,12 @@ static const LowerCase reduction_cases[] = {
     {"sums of two types", lower_rows,
      "graph @g(%x: f32[5,301]) { %y = cast %x {element = f64} %s = reduce_sum %x {axes = [1]} %t = reduce_sum %y {axes = [1]} return %s, %t }",
      {0}, 1e-4, 0},
+    {"a result read elsewhere", lower_rows, /* its buffer, written by the first loop, holds nothing there yet */
+     "graph @g(%x: f32[2,3,24]) { %a = neg %x %0 = constant 0.0 : f32[] "
+     "%s = slice %a {starts = [0,0,0], limits = [2,3,21], strides = [1,1,1]} "
+     "%p = pad %s, %0 {low = [0,0,3], high = [0,0,0], interior = [0,0,0]} %c = add %a, %p "
+     "%m = reduce_max %c {axes = [1]} %b = broadcast %m {axes = [0,2], shape = [2,3,24]} %d = sub %c, %b return %a, %d }",
+     {0}, 1e-5, 0},
     {"spatial mean", lower_rows, "graph @g(%x: f32[2,5,7,7]) { %s = reduce_sum %x {axes = [2,3]} return %s }", {0}, 1e-5, 0},
     {"batch statistics", lower_rows, "graph @g(%x: f32[3,5,6,7]) { %s = reduce_sum %x {axes = [0,2,3]} return %s }", {0}, 1e-5, 0},
     {"columns", lower_rows, "graph @g(%x: f32[300,45]) { %s = reduce_sum %x {axes = [0]} %m = reduce_max %x {axes = [0]} return %s, %m }",

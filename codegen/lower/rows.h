@@ -41,6 +41,7 @@ typedef struct Rows {
     uint32_t *cost;  /* by value: operations since the reductions before */
     bool *is_full;   /* by result: has the reduced shape, else one element a row */
     uint32_t *spill; /* by value: result whose buffer keeps it between loops, + 1 */
+    bool *moved;     /* by value: data movement reads it elsewhere, so that no buffer can stand for it */
     uint32_t lanes;
     AxisIndex index[MAX_RANK]; /* by run, where known */
 } Rows;

@@ -264,6 +264,20 @@ static void find_early(const Rows *rows, bool *early)
     }
 }
 
+/* Marks values that data movement reads, maybe through pointwise nodes: at other places than their own, where a buffer
+ * may not hold them yet, or not any more. */
+static void find_moved(Rows *rows)
+{
+    const Graph *region = rows->region;
+    for (uint32_t i = region->node_count; i-- > 1;) {
+        const Node *node = &region->node[i];
+        const bool in_place = (op_info[node->op].traits & POINTWISE) || node->op == OP_reshape;
+        const bool moves = !in_place && step_of(node->op) == OP_NONE;
+        for (uint32_t k = 0; k < node->operand_count; k++)
+            rows->moved[node->operand[k].id] |= moves || (in_place && rows->moved[node->first_result.id]);
+    }
+}
+
 static bool is_result(const Graph *region, Value value)
 {
     for (uint32_t i = 0; i < region->result_count; i++)
@@ -280,6 +294,7 @@ static Status choose_spills(Rows *rows)
     if (taken == NULL || early == NULL)
         return out_of_memory(rows->context);
     find_early(rows, early);
+    find_moved(rows);
     for (;;) {
         Value best = {0};
         for (uint32_t i = 1; i < region->value_count; i++) {
@@ -290,7 +305,7 @@ static Status choose_spills(Rows *rows)
                                       (best.id == 0 || rows->cost[i] > rows->cost[best.id]) &&
                                       dim_equal(type_size(region->module, value_type(region, value)), rows->full_size);
             if (is_candidate && !is_result(region, value) && find_room(rows, value, taken) != 0 &&
-                is_needed_later(rows, value) && early[i])
+                is_needed_later(rows, value) && early[i] && !rows->moved[i])
                 best = value;
         }
         if (best.id == 0)
@@ -308,8 +323,10 @@ static bool allocate(Rows *rows)
     rows->level = ARENA_NEW(scratch, uint32_t, rows->region->value_count);
     rows->cost = ARENA_NEW(scratch, uint32_t, rows->region->value_count);
     rows->spill = ARENA_NEW(scratch, uint32_t, rows->region->value_count);
+    rows->moved = ARENA_NEW(scratch, bool, rows->region->value_count);
     rows->is_full = ARENA_NEW(scratch, bool, rows->region->result_count);
-    return rows->level != NULL && rows->cost != NULL && rows->spill != NULL && rows->is_full != NULL;
+    return rows->level != NULL && rows->cost != NULL && rows->spill != NULL && rows->moved != NULL &&
+           rows->is_full != NULL;
 }
 
 Status rows_plan(Rows *rows, const LowerContext *context, const Graph *region)

@@ -153,7 +153,7 @@ void rows_begin_level(Rows *rows, uint32_t level)
     for (uint32_t i = 0; i < region->result_count; i++) {
         if (!rows->is_full[i] || rows->level[region->result[i].id] >= level)
             continue;
-        e->stored_in[region->result[i].id] = i + 1;
+        e->stored_in[region->result[i].id] = rows->moved[region->result[i].id] ? 0 : i + 1;
         first_is_written |= i == 0;
     }
     e->may_share = !first_is_written;
