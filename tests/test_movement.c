@@ -394,8 +394,8 @@ static void check_way(const char *label, Make *make, uint64_t seed, int64_t leng
     char name[96];
     Diag diag;
     Program *program = NULL;
-    JitModel *jit;
-    const AdzeModel *model;
+    JitModel *jit = NULL;
+    const AdzeModel *model = NULL;
     diag_init(&diag);
     snprintf(name, sizeof name, "%s %llu, %s", label, (unsigned long long)seed, way_name[way]);
     Module *source = make_module(make, seed, length, way, &diag), *module = make_module(make, seed, length, way, &diag);
