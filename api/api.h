@@ -252,8 +252,9 @@ uint32_t walk_word(const Walk *walk, ArrayNode *node);
 /* The same with words as roots. */
 Graph *walk_build(const Walk *walk, Module *module, const char *name, const uint32_t *root, size_t root_count);
 
-/* Computes them; NULL, or why not (malloc). Waits for those that the worker is computing. */
-char *engine_evaluate(Engine *engine, ArrayNode *const *node, size_t count);
+/* Computes them; NULL, or why not, until evaluation_error_free. Waits for those that the worker is computing. */
+const char *engine_evaluate(Engine *engine, ArrayNode *const *node, size_t count);
+void evaluation_error_free(const char *error);
 
 /* ---- the worker: a thread, made when it is first needed ---- */
 /* Asks for them. false: memory is out, or there can't be a thread. */

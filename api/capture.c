@@ -25,11 +25,11 @@ static adze_status compute_constants(adze_context *context, const char *what, Ar
     for (size_t i = 0; i < count; i++)
         if (node[i]->error != NULL)
             return context_fail_node(context, node[i]);
-    char *error = engine_evaluate(context->engine, node, count);
+    const char *error = engine_evaluate(context->engine, node, count);
     adze_status status = ADZE_DONE;
     if (error != NULL)
         status = context_fail(context, ADZE_FAILED, "%s", error);
-    free(error);
+    evaluation_error_free(error);
     for (size_t i = 0; i < count && status == ADZE_DONE; i++)
         if (node[i]->serial != 0 && atomic_load(&node[i]->buffer) == NULL)
             status = context_fail(context, ADZE_USAGE,

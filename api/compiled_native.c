@@ -383,10 +383,10 @@ adze_status native_call(adze_context *context, Native *native, ArrayNode *const 
 {
     ArrayCall call;
     char message[NATIVE_MESSAGE] = "";
-    char *error = engine_evaluate(context->engine, in, count);
+    const char *error = engine_evaluate(context->engine, in, count);
     if (error != NULL) {
         const adze_status failed = context_fail(context, ADZE_FAILED, "%s", error);
-        free(error);
+        evaluation_error_free(error);
         return failed;
     }
     adze_status status = array_call_init(&call, native->model, in, count)

@@ -161,6 +161,7 @@ static adze_status fail_with(adze_context *context, adze_status status, const ch
 {
     char refusal[256];
     context->message.length = context->trail.length = 0;
+    context->message.failed = context->trail.failed = false;
     if (strcmp(text, no_memory) == 0 && memory_refusal(&context->engine->memory, refusal, sizeof refusal)) {
         status = ADZE_NO_MEMORY;
         text = refusal;
@@ -217,11 +218,16 @@ adze_status context_pass_on(adze_context *context, const adze_context *scope, co
 
 const char *adze_message(adze_context *context)
 {
+    if (context->message.failed)
+        return no_memory;
     context->shown.length = 0;
+    context->shown.failed = false;
     strbuf_add(&context->shown, strbuf_text(&context->message));
     if (context->trail.length > 0 && context->message.length > 0)
         strbuf_printf(&context->shown, " (%s)", strbuf_text(&context->trail));
-    return context->message.length == 0 ? "" : strbuf_text(&context->shown);
+    if (context->message.length == 0)
+        return "";
+    return strbuf_text(context->shown.failed ? &context->message : &context->shown);
 }
 
 /* ---- arrays from host memory ---- */
@@ -324,11 +330,11 @@ static adze_status evaluate(adze_context *context, ArrayNode *const *node, size_
     for (size_t i = 0; i < count; i++)
         if (node[i]->error != NULL)
             return context_fail_node(context, node[i]);
-    char *error = engine_evaluate(context->engine, node, count);
+    const char *error = engine_evaluate(context->engine, node, count);
     if (error == NULL)
         return ADZE_DONE;
     fail_with(context, ADZE_FAILED, error);
-    free(error);
+    evaluation_error_free(error);
     return ADZE_FAILED;
 }
 

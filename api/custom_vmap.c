@@ -165,10 +165,10 @@ static adze_status compute_captured(adze_context *context, const Trace *trace)
     for (size_t i = 0; i < trace->captured.count && status == ADZE_DONE; i++)
         if (trace->captured.node[i]->serial == 0 && !node_list_add(&real, trace->captured.node[i]))
             status = context_fail(context, ADZE_NO_MEMORY, "out of memory");
-    char *error = status == ADZE_DONE ? engine_evaluate(context->engine, real.node, real.count) : NULL;
+    const char *error = status == ADZE_DONE ? engine_evaluate(context->engine, real.node, real.count) : NULL;
     if (error != NULL)
         status = context_fail(context, ADZE_FAILED, "%s", error);
-    free(error);
+    evaluation_error_free(error);
     node_list_release(&real);
     return status;
 }

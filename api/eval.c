@@ -25,9 +25,11 @@ typedef struct Job {
     char *error;
 } Job;
 
+static const char no_memory[] = "out of memory"; /* said without any */
+
 static char *copy_message(const char *text)
 {
-    return strdup(text == NULL ? "out of memory" : text);
+    return strdup(text == NULL ? no_memory : text);
 }
 
 /* ---- what is to be computed ---- */
@@ -280,14 +282,16 @@ static bool job_run(Job *job)
     return good;
 }
 
-/* Under the mutex. */
-static void job_publish(Job *job)
+/* Under the mutex. false: memory is out. */
+static bool job_publish(Job *job)
 {
+    bool good = true;
     size_t at = 0;
     for (size_t i = 0; i < job->call_count; i++) {
         Call *call = job->call[i];
         const uint32_t count = call->fragment->result_count;
         Buffer **value = call->value == NULL ? calloc(count + 1, sizeof *value) : NULL;
+        good = good && (value != NULL || call->value != NULL);
         for (uint32_t k = 0; value != NULL && k < count; k++) {
             value[k] = job->output[at + k];
             job->output[at + k] = NULL;
@@ -296,6 +300,7 @@ static void job_publish(Job *job)
             call->value = value;
         at += count;
     }
+    return good;
 }
 
 static void job_release(Job *job)
@@ -315,13 +320,13 @@ static void job_release(Job *job)
     walk_release(&job->walk);
 }
 
-char *engine_evaluate(Engine *engine, ArrayNode *const *node, size_t count)
+const char *engine_evaluate(Engine *engine, ArrayNode *const *node, size_t count)
 {
     Job job = {.walk = {.engine = engine}};
     bool done = false;
     job.dead = calloc(count + 1, sizeof *job.dead);
     if (job.dead == NULL)
-        return copy_message(NULL);
+        return no_memory;
     pthread_mutex_lock(&engine->mutex);
     bool good = prepare(&job, engine, node, count, &done);
     pthread_mutex_unlock(&engine->mutex);
@@ -330,13 +335,19 @@ char *engine_evaluate(Engine *engine, ArrayNode *const *node, size_t count)
         good = job_compile(&job) && job_run(&job);
         pthread_mutex_lock(&engine->mutex);
         if (good) {
-            job_publish(&job);
+            good = job_publish(&job);
             take_computed(&job, node, count);
         }
         pthread_mutex_unlock(&engine->mutex);
         let_go(&job);
     }
-    char *error = good ? NULL : job.error != NULL ? job.error : copy_message(NULL);
+    const char *error = good ? NULL : job.error != NULL ? job.error : no_memory;
     job_release(&job);
     return error;
+}
+
+void evaluation_error_free(const char *error)
+{
+    if (error != no_memory)
+        free((void *)(uintptr_t)error);
 }

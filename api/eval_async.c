@@ -91,7 +91,8 @@ static void compute(Worker *worker, Task *task)
     Engine *engine = worker->engine;
     worker->running = true;
     pthread_mutex_unlock(&engine->mutex);
-    free(engine_evaluate(engine, task->list.node, task->list.count)); /* whoever reads fails the same way */
+    evaluation_error_free(
+        engine_evaluate(engine, task->list.node, task->list.count)); /* whoever reads fails the same way */
     pthread_mutex_lock(&engine->mutex);
     add_pending(task, -1);
     pthread_cond_broadcast(&worker->done);

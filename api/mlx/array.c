@@ -261,10 +261,10 @@ mlx_dtype mlx_array_dtype(mlx_array arr)
 
 static int evaluate(ArrayNode *const *node, size_t count)
 {
-    char *error = engine_evaluate(mlx_root()->engine, node, count);
+    const char *error = engine_evaluate(mlx_root()->engine, node, count);
     if (error != NULL)
         MLX_FAIL(error);
-    free(error);
+    evaluation_error_free(error);
     return error != NULL;
 }
 
