@@ -248,13 +248,6 @@ static void call_from_child(const Shared *shared)
     assert_int_equal(status, 0);
 }
 
-/* ThreadSanitizer refuses threads in forked children unless told otherwise. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
-
 static void test_threads(void **state)
 {
     (void)state;

@@ -268,13 +268,6 @@ static void test_several_hosts(void **state)
         assert_int_equal(pthread_join(thread[i], NULL), 0);
 }
 
-/* ThreadSanitizer refuses threads in forked children unless told otherwise. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
-
 /* A child has none of the parent's workers, whatever they were doing. */
 static void test_fork(void **state)
 {
