@@ -29,7 +29,7 @@
 #include "tests/model_call.h"
 #include "tests/random_program.h"
 
-enum { MOST = PROGRAM_INPUTS, BATCH = 24, QUICK_SEEDS = 12, QUICK_SECONDS = 4 };
+enum { MOST = PROGRAM_INPUTS, BATCH = 24, QUICK_SEEDS = 12, QUICK_SECONDS = 2 };
 
 static uint64_t first_seed = 1;
 static uint32_t seed_count;

@@ -30,7 +30,7 @@
 
 enum { MAX_CALLS = 3, MAX_SYMBOLS = 4, BATCH = 12 };
 
-static uint32_t random_count = 6;
+static uint32_t random_count = 4;
 static uint64_t first_seed = 1;
 static bool all_compilers;
 
