@@ -2,6 +2,7 @@
  * Elementary functions. f32 goes through f64 lanes and is rounded once (about 0.50 ULP), but for exp, which has an f32
  * recipe below 1 ULP. Every function is a row of a table: a formula over the cores of math_core.c. docs/numerics.md has
  * the bounds. */
+#include <float.h>
 #include <math.h>
 
 #include "codegen/lower/math_core.h"
@@ -101,16 +102,27 @@ static Reg arc_tangent(const Math *m, Reg x)
     return math_atan2(m, x, one(m));
 }
 
+/* e^x / 2, infinite no sooner than it must be. */
+static Reg half_exp(const Math *m, Reg x)
+{
+    Reg k;
+    const Pair mantissa = math_exp_split(m, x, (Reg){0}, &k);
+    return math_scale_by_power(m, mantissa.high, math_sub(m, k, one(m)));
+}
+
 /* t = e^|x| - 1: (t + t / (t + 1)) / 2; large x: e^(|x| - ln 2). */
 static Reg hyperbolic_sine(const Math *m, Reg x)
 {
     const Reg magnitude = math_abs(m, x);
-    const Reg t = math_expm1(m, magnitude);
-    Reg value = math_scale(m, math_add(m, t, math_div(m, t, math_add(m, t, one(m)))), 0.5);
-    if (m->wide) {
-        const Reg half = math_exp(m, math_scale(m, magnitude, 0.5));
-        value = math_select(m, math_less(m, math_real(m, 700), magnitude), math_mul(m, math_scale(m, half, 0.5), half),
-                            value);
+    Reg value;
+    if (!m->wide) {
+        const Reg t = math_expm1(m, magnitude);
+        value = math_scale(m, math_add(m, t, math_div(m, t, math_add(m, t, one(m)))), 0.5);
+    } else {
+        const Pair t = math_expm1_pair(m, magnitude);
+        const Pair ratio = math_pair_ratio(m, t, math_pair_sum(m, t, (Pair){one(m), math_real(m, 0)}));
+        value = math_scale(m, math_pair_sum(m, t, ratio).high, 0.5);
+        value = math_select(m, math_less(m, math_real(m, 700), magnitude), half_exp(m, magnitude), value);
     }
     return math_with_sign(
         m, math_select(m, loop_compare(m->f, LOOP_equal, magnitude, math_real(m, INFINITY)), magnitude, value), x);
@@ -123,17 +135,21 @@ static Reg hyperbolic_cosine(const Math *m, Reg x)
     const Reg value = math_scale(m, math_add(m, e, math_div(m, one(m), e)), 0.5);
     if (!m->wide)
         return value;
-    const Reg half = math_exp(m, math_scale(m, magnitude, 0.5));
-    return math_select(m, math_less(m, math_real(m, 700), magnitude), math_mul(m, math_scale(m, half, 0.5), half),
-                       value);
+    return math_select(m, math_less(m, math_real(m, 700), magnitude), half_exp(m, magnitude), value);
 }
 
 /* t = e^(2|x|) - 1: t / (t + 2) */
 static Reg hyperbolic_tangent(const Math *m, Reg x)
 {
     const Reg limited = loop_binary(m->f, LOOP_min, math_real(m, 22), math_abs(m, x));
-    const Reg t = math_expm1(m, math_add(m, limited, limited));
-    return math_with_sign(m, math_div(m, t, math_add(m, t, math_real(m, 2))), x);
+    const Reg two = math_real(m, 2), twice = math_add(m, limited, limited);
+    if (m->wide) {
+        const Pair t = math_expm1_pair(m, twice);
+        const Pair ratio = math_pair_ratio(m, t, math_pair_sum(m, t, (Pair){two, math_real(m, 0)}));
+        return math_with_sign(m, math_add(m, ratio.high, ratio.low), x);
+    }
+    const Reg t = math_expm1(m, twice);
+    return math_with_sign(m, math_div(m, t, math_add(m, t, two)), x);
 }
 
 /* log(|x| + sqrt(x^2 + 1)) = log1p(|x| + x^2 / (1 + sqrt(x^2 + 1))); huge x: log |x| + ln 2. */
@@ -195,8 +211,10 @@ static Reg gelu(const Math *m, Reg x)
     const Reg z = math_scale(m, magnitude, M_SQRT1_2);
     const Reg half_square = math_scale(m, square, 0.5), negative = math_less(m, limited, math_real(m, 0));
     if (m->wide) {
-        const Reg factor = math_scale(m, magnitude, 0.5);
-        const Reg lost = math_erfc_product(m, factor, z, half_square, math_scale(m, tail, 0.5));
+        const Reg factor = math_scale(m, magnitude, 0.5), minus = negate(m, z);
+        const Reg z_low = math_fma(m, magnitude, math_real(m, M_SQRT1_2), minus);
+        const Pair root = {z, math_fma(m, magnitude, math_real(m, -0x1.bdd3413b26456p-55), z_low)};
+        const Reg lost = math_erfc_product(m, factor, root, half_square, math_scale(m, tail, 0.5));
         return math_select(m, negative, negate(m, lost), math_sub(m, limited, lost));
     }
     const Reg rest = math_erfc(m, z, half_square, tail);
@@ -215,10 +233,14 @@ static Reg logistic_product(const Math *m, Reg factor, Reg exponent, Reg tail)
     }
     Reg k;
     const Reg rest = tail.id == 0 ? tail : math_select(m, negative, tail, negate(m, tail));
-    const Reg mantissa = math_exp_split(m, decay, rest, &k);
-    const Reg below = math_add(m, one(m), math_scale_by_power(m, mantissa, k));
-    const Reg share = math_div(m, math_select(m, negative, mantissa, one(m)), below);
-    return math_scale_by_power(m, math_mul(m, factor, share), math_select(m, negative, k, math_real(m, 0)));
+    const Reg zero = math_real(m, 0);
+    const Pair mantissa = math_exp_split(m, decay, rest, &k);
+    const Pair e = {math_scale_by_power(m, mantissa.high, k), math_scale_by_power(m, mantissa.low, k)};
+    const Pair top = {math_select(m, negative, mantissa.high, one(m)), math_select(m, negative, mantissa.low, zero)};
+    const Pair share = math_pair_ratio(m, top, math_pair_sum(m, (Pair){one(m), zero}, e));
+    const Reg low = math_mul(m, share.low, loop_binary(m->f, LOOP_min, math_real(m, DBL_MAX), factor)); /* 0 inf */
+    const Reg product = math_fma(m, share.high, factor, low);
+    return math_scale_by_power(m, product, math_select(m, negative, k, zero));
 }
 
 static Reg sigmoid(const Math *m, Reg x)

@@ -94,6 +94,65 @@ Reg math_polynomial(const Math *m, Reg x, const double *coefficient, uint32_t co
     return sum;
 }
 
+/* ---- two parts ---- */
+
+static Reg negated(const Math *m, Reg x)
+{
+    return loop_unary(m->f, LOOP_neg, x);
+}
+
+/* a + b, exactly. */
+Pair math_two_sum(const Math *m, Reg a, Reg b)
+{
+    const Reg high = math_add(m, a, b), moved = math_sub(m, high, a);
+    return (Pair){high, math_add(m, math_sub(m, a, math_sub(m, high, moved)), math_sub(m, b, moved))};
+}
+
+static Pair two_product(const Math *m, Reg a, Reg b)
+{
+    const Reg high = math_mul(m, a, b);
+    return (Pair){high, math_fma(m, a, b, negated(m, high))};
+}
+
+Pair math_pair_product(const Math *m, Pair a, Pair b)
+{
+    const Pair product = two_product(m, a.high, b.high);
+    const Reg low = math_fma(m, a.low, b.high, math_fma(m, a.high, b.low, product.low));
+    return (Pair){product.high, low};
+}
+
+/* The same where |a| >= |b|, or a is 0. */
+static Pair quick_sum(const Math *m, Reg a, Reg b)
+{
+    const Reg high = math_add(m, a, b);
+    return (Pair){high, math_add(m, math_sub(m, a, high), b)};
+}
+
+Pair math_pair_sum(const Math *m, Pair a, Pair b)
+{
+    const Pair sum = math_two_sum(m, a.high, b.high);
+    return quick_sum(m, sum.high, math_add(m, sum.low, math_add(m, a.low, b.low)));
+}
+
+Pair math_pair_ratio(const Math *m, Pair a, Pair b)
+{
+    const Reg high = math_div(m, a.high, b.high), minus = negated(m, high);
+    const Reg rest = math_fma(m, minus, b.low, math_add(m, math_fma(m, minus, b.high, a.high), a.low));
+    return (Pair){high, math_div(m, rest, b.high)};
+}
+
+Reg math_pair_scaled(const Math *m, Pair a, Reg factor)
+{
+    return math_fma(m, a.high, factor, math_mul(m, a.low, factor));
+}
+
+Pair math_polynomial_pair(const Math *m, Reg x, const double *coefficient, uint32_t count)
+{
+    const Reg rest = math_polynomial(m, x, coefficient + 1, count - 1), first = math_real(m, coefficient[0]);
+    const Reg high = math_fma(m, rest, x, first);
+    return (Pair){high, math_fma(m, rest, x, math_sub(m, first, high))};
+}
+
 /* ---- exp ---- */
 
 static const double LOG2_E = 0x1.71547652b82fep0, LN2_HIGH = 0x1.62e42fefa0000p-1, LN2_LOW = 0x1.cf79abc9e3b39p-40;
@@ -102,6 +161,7 @@ static const double LOG2_E = 0x1.71547652b82fep0, LN2_HIGH = 0x1.62e42fefa0000p-
 typedef struct ExpParts {
     Reg rounded;      /* k + ROUNDER */
     Reg k, minus_one; /* k as f64; e^r - 1 */
+    Reg low;          /* what rounding minus_one left, for f64 */
 } ExpParts;
 
 /* NaN passes: of min and max it is the second operand that stays. */
@@ -116,12 +176,24 @@ static ExpParts exp_parts(const Math *m, Reg x, Reg tail)
     ExpParts parts;
     parts.rounded = math_add(m, math_scale(m, x, LOG2_E), math_real(m, ROUNDER));
     parts.k = math_sub(m, parts.rounded, math_real(m, ROUNDER));
-    Reg r = math_fma(m, parts.k, math_real(m, -LN2_HIGH), x);
-    r = math_fma(m, parts.k, math_real(m, -LN2_LOW), r);
+    const Reg exact = math_fma(m, parts.k, math_real(m, -LN2_HIGH), x);
+    Reg r = math_fma(m, parts.k, math_real(m, -LN2_LOW), exact);
+    if (m->wide) {
+        Reg lost = math_fma(m, parts.k, math_real(m, -LN2_LOW), math_sub(m, exact, r));
+        if (tail.id != 0)
+            lost = math_add(m, lost, tail);
+        const Reg curved = math_mul(m, math_mul(m, r, r), MATH_POLYNOMIAL(m, r, exp_long));
+        const Reg moved = math_fma(m, lost, math_add(m, r, curved), lost); /* lost e^r */
+        const Pair sum = quick_sum(m, r, curved);
+        const Pair whole = quick_sum(m, sum.high, math_add(m, sum.low, moved));
+        parts.minus_one = whole.high;
+        parts.low = whole.low;
+        return parts;
+    }
     if (tail.id != 0)
         r = math_add(m, r, tail);
-    const Reg high = m->wide ? MATH_POLYNOMIAL(m, r, exp_long) : MATH_POLYNOMIAL(m, r, exp_short);
-    parts.minus_one = math_fma(m, math_mul(m, r, r), high, r);
+    parts.minus_one = math_fma(m, math_mul(m, r, r), MATH_POLYNOMIAL(m, r, exp_short), r);
+    parts.low = math_real(m, 0);
     return parts;
 }
 
@@ -141,11 +213,18 @@ Reg math_scale_by_power(const Math *m, Reg y, Reg k)
     return math_mul(m, math_mul(m, y, power_of_two(m, half)), power_of_two(m, rest));
 }
 
-Reg math_exp_split(const Math *m, Reg x, Reg tail, Reg *k)
+/* e^r */
+static Pair mantissa_of(const Math *m, ExpParts parts)
+{
+    const Pair sum = quick_sum(m, math_real(m, 1), parts.minus_one);
+    return (Pair){sum.high, math_add(m, sum.low, parts.low)};
+}
+
+Pair math_exp_split(const Math *m, Reg x, Reg tail, Reg *k)
 {
     const ExpParts parts = exp_parts(m, clamp(m, x, -800, 800), tail);
     *k = parts.k;
-    return math_add(m, math_real(m, 1), parts.minus_one);
+    return mantissa_of(m, parts);
 }
 
 Reg math_exp_sum(const Math *m, Reg x, Reg tail)
@@ -159,6 +238,15 @@ Reg math_exp_sum(const Math *m, Reg x, Reg tail)
 Reg math_exp(const Math *m, Reg x)
 {
     return math_exp_sum(m, x, (Reg){0});
+}
+
+Pair math_expm1_pair(const Math *m, Reg x)
+{
+    const ExpParts parts = exp_parts(m, clamp(m, x, -700, 709), (Reg){0});
+    const Reg power = power_of_two(m, parts.rounded);
+    const Pair whole = math_two_sum(m, power, math_real(m, -1));
+    const Pair rest = {math_mul(m, power, parts.minus_one), math_mul(m, power, parts.low)};
+    return math_pair_sum(m, whole, rest);
 }
 
 /* 2^k (e^r - 1) + (2^k - 1) */
@@ -239,31 +327,6 @@ Reg math_log(const Math *m, Reg x)
     return log_special(m, x, math_fma(m, parts.k, math_real(m, LN2_HIGH), math_add(m, parts.f, low)));
 }
 
-static Reg negated(const Math *m, Reg x)
-{
-    return loop_unary(m->f, LOOP_neg, x);
-}
-
-/* a + b, exactly. */
-Pair math_two_sum(const Math *m, Reg a, Reg b)
-{
-    const Reg high = math_add(m, a, b), moved = math_sub(m, high, a);
-    return (Pair){high, math_add(m, math_sub(m, a, math_sub(m, high, moved)), math_sub(m, b, moved))};
-}
-
-static Pair two_product(const Math *m, Reg a, Reg b)
-{
-    const Reg high = math_mul(m, a, b);
-    return (Pair){high, math_fma(m, a, b, negated(m, high))};
-}
-
-Pair math_pair_product(const Math *m, Pair a, Pair b)
-{
-    const Pair product = two_product(m, a.high, b.high);
-    const Reg low = math_fma(m, a.low, b.high, math_fma(m, a.high, b.low, product.low));
-    return (Pair){product.high, low};
-}
-
 /* 2/3 s^3 + …: (log(1 + f) - 2 s) in two parts, s = f / (2 + f). */
 static Pair log_series(const Math *m, Pair s)
 {
@@ -335,17 +398,29 @@ static Reg erfc_scaled(const Math *m, Reg z)
     return math_div(m, scaled, math_add(m, limited, math_real(m, 1)));
 }
 
+/* The same for f64. erfcx(z) (1 + z) hardly moves with z: z's low part matters to the divisor alone. */
+static Pair erfc_scaled_pair(const Math *m, Pair z)
+{
+    const Reg limited = loop_binary(m->f, LOOP_min, math_real(m, 28), z.high);
+    const Reg y = math_sub(m, math_real(m, 1), math_div(m, math_real(m, 4), math_add(m, limited, math_real(m, 2))));
+    Pair scaled = MATH_POLYNOMIAL_PAIR(m, y, erfcx_long);
+    scaled.low = math_add(m, scaled.low, math_real(m, 0x1p-55)); /* of the first coefficient, which its rounding lost */
+    const Pair below = math_two_sum(m, limited, math_real(m, 1));
+    return math_pair_ratio(m, scaled, (Pair){below.high, math_add(m, below.low, z.low)});
+}
+
 Reg math_erfc(const Math *m, Reg z, Reg square, Reg tail)
 {
     const Reg decay = math_exp_sum(m, negated(m, square), tail.id == 0 ? tail : negated(m, tail));
     return math_mul(m, decay, erfc_scaled(m, z));
 }
 
-Reg math_erfc_product(const Math *m, Reg factor, Reg z, Reg square, Reg tail)
+Reg math_erfc_product(const Math *m, Reg factor, Pair z, Reg square, Reg tail)
 {
     Reg k;
-    const Reg mantissa = math_exp_split(m, negated(m, square), negated(m, tail), &k);
-    return math_scale_by_power(m, math_mul(m, math_mul(m, factor, erfc_scaled(m, z)), mantissa), k);
+    const Pair mantissa = math_exp_split(m, negated(m, square), negated(m, tail), &k);
+    const Pair product = math_pair_product(m, mantissa, erfc_scaled_pair(m, z));
+    return math_scale_by_power(m, math_pair_scaled(m, product, factor), k);
 }
 
 Reg math_largest_lane(const Math *m, Reg x)

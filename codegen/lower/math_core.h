@@ -36,15 +36,23 @@ typedef struct Pair {
     Reg high, low;
 } Pair;
 Pair math_two_sum(const Math *m, Reg a, Reg b); /* exact */
+Pair math_pair_sum(const Math *m, Pair a, Pair b);
 Pair math_pair_product(const Math *m, Pair a, Pair b);
+Pair math_pair_ratio(const Math *m, Pair a, Pair b);
+Reg math_pair_scaled(const Math *m, Pair a, Reg factor); /* rounded once */
+/* The first coefficient must be the largest term. */
+Pair math_polynomial_pair(const Math *m, Reg x, const double *coefficient, uint32_t count);
+#define MATH_POLYNOMIAL_PAIR(m, x, table) math_polynomial_pair(m, x, table, sizeof(table) / sizeof *(table))
 
 /* Cores, on f64 lanes. */
 Reg math_exp(const Math *m, Reg x);
 Reg math_expm1(const Math *m, Reg x);
+Pair math_expm1_pair(const Math *m, Reg x); /* for f64; |x| up to 700 */
 /* e^(x + tail), tail tiny. */
 Reg math_exp_sum(const Math *m, Reg x, Reg tail);
-/* The same as a number near 1, given back, and a whole k: their product with 2^k may be made later. |x| up to 800. */
-Reg math_exp_split(const Math *m, Reg x, Reg tail, Reg *k);
+/* For f64 the same as a number near 1, given back, and a whole k: their product with 2^k may be made later. |x| up to
+ * 800. */
+Pair math_exp_split(const Math *m, Reg x, Reg tail, Reg *k);
 /* y 2^k, rounded once. */
 Reg math_scale_by_power(const Math *m, Reg y, Reg k);
 /* log(x) for any x; times a factor: log_base's 1 / log(base), with powers of two exact for base 2. */
@@ -56,7 +64,7 @@ Reg math_log_pair(const Math *m, Reg x, Reg *low);
 /* erfc(z) with small relative error for z >= 0; square is z^2 and tail what rounding it left. */
 Reg math_erfc(const Math *m, Reg z, Reg square, Reg tail);
 /* factor erfc(z) for f64, the power of two coming last: good where erfc(z) alone has few bits left. */
-Reg math_erfc_product(const Math *m, Reg factor, Reg z, Reg square, Reg tail);
+Reg math_erfc_product(const Math *m, Reg factor, Pair z, Reg square, Reg tail);
 Reg math_sine(const Math *m, Reg x, int quarter); /* sin(x + quarter pi / 2) */
 Reg math_tangent(const Math *m, Reg x);
 Reg math_atan2(const Math *m, Reg y, Reg x);
