@@ -245,6 +245,8 @@ static Reg logistic_product(const Math *m, Reg factor, Reg exponent, Reg tail)
 
 static Reg sigmoid(const Math *m, Reg x)
 {
+    if (m->wide)
+        return logistic_product(m, one(m), x, (Reg){0});
     const Reg e = math_exp(m, negate(m, math_abs(m, x)));
     const Reg top = math_select(m, math_less(m, x, math_real(m, 0)), e, one(m));
     return math_div(m, top, math_add(m, one(m), e));
@@ -295,6 +297,18 @@ static Reg cube_root(const Math *m, Reg x)
     return math_with_sign(m, math_select(m, ordinary, better, magnitude), x);
 }
 
+/* erf(y) - z, or for y from 1 on the same as rest - erfc(y), nearly exactly: y^2 is square + lost. */
+static Reg erf_residual(const Math *m, Reg y, Reg z, Reg rest)
+{
+    Reg lost;
+    const Reg square = square_of(m, y, &lost);
+    Pair series = MATH_POLYNOMIAL_PAIR(m, square, erf_long);
+    series.low = math_fma(m, lost, math_real(m, erf_long[1]), series.low);
+    const Reg near = math_fma(m, y, series.low, math_fma(m, y, series.high, negate(m, z)));
+    const Reg far = math_sub(m, rest, math_erfc_product(m, one(m), (Pair){y, math_real(m, 0)}, square, lost));
+    return math_select(m, math_less(m, y, one(m)), near, far);
+}
+
 /* A first guess (M. Giles, "Approximating the erfinv function", 2010), good to 1e-6, then Newton's steps on erfc, whose
  * relative error is small where 1 - |x| is; one is enough for f32. */
 static Reg inverse_error_function(const Math *m, Reg x)
@@ -310,12 +324,15 @@ static Reg inverse_error_function(const Math *m, Reg x)
     const Reg far = MATH_POLYNOMIAL(m, math_sub(m, square_root(m, w), math_real(m, 3)), tail);
     Reg y = math_mul(m, math_select(m, math_less(m, w, math_real(m, 5)), near, far), z);
     for (int step = 0; step < (m->wide ? 2 : 1); step++) {
-        Reg lost;
-        const Reg square = square_of(m, y, &lost);
-        const Reg series = m->wide ? MATH_POLYNOMIAL(m, square, erf_long) : MATH_POLYNOMIAL(m, square, erf_short);
-        const Reg by_erf = math_sub(m, math_mul(m, y, series), z);
-        const Reg by_erfc = math_sub(m, rest, math_erfc(m, y, square, lost));
-        const Reg error = math_select(m, math_less(m, y, one(m)), by_erf, by_erfc);
+        const Reg square = math_mul(m, y, y);
+        Reg error;
+        if (m->wide) {
+            error = erf_residual(m, y, z, rest);
+        } else {
+            const Reg by_erf = math_sub(m, math_mul(m, y, MATH_POLYNOMIAL(m, square, erf_short)), z);
+            const Reg by_erfc = math_sub(m, rest, math_erfc(m, y, square, (Reg){0}));
+            error = math_select(m, math_less(m, y, one(m)), by_erf, by_erfc);
+        }
         const Reg slope = math_scale(m, math_exp(m, square), 0.886226925452758);
         y = math_sub(m, y, math_mul(m, error, slope));
     }

@@ -39,6 +39,7 @@ static Reg bits(const Math *m, int64_t value)
 /* x = q pi / 2 + r, q from 0 to 3 as a small f64 (or any number equal to it mod 4). */
 typedef struct Quadrant {
     Reg q, r;
+    Reg low; /* what rounding r left, for f64 */
 } Quadrant;
 
 /* pi / 2 in parts of 26 bits: products with q below 2^27 are exact. */
@@ -48,9 +49,17 @@ static Quadrant reduce_small(const Math *m, Reg x)
     const Reg rounder = math_real(m, ROUNDER);
     const Reg q = math_sub(m, math_add(m, math_scale(m, x, 0x1.45f306dc9c883p-1), rounder), rounder);
     Reg r = x;
+    if (m->wide) { /* two exact steps; the third rounds */
+        for (int i = 0; i < 2; i++)
+            r = math_fma(m, q, math_real(m, -part[i]), r);
+        const Pair sum = math_two_sum(m, r, math_scale(m, q, -part[2]));
+        const Reg rest = math_fma(m, q, math_real(m, -part[3]), sum.low);
+        const Reg high = math_add(m, sum.high, rest);
+        return (Quadrant){q, high, math_add(m, math_sub(m, sum.high, high), rest)};
+    }
     for (int i = 0; i < 4; i++)
         r = math_fma(m, q, math_real(m, -part[i]), r);
-    return (Quadrant){q, r};
+    return (Quadrant){q, r, math_real(m, 0)};
 }
 
 /* x 2/pi by pieces of 28 bits, whole turns dropped from each product, which is exact for x of 24 bits: for f32. */
@@ -70,7 +79,7 @@ static Quadrant reduce_large(const Math *m, Reg x)
         q = math_add(m, q, carry);
         fraction = math_sub(m, fraction, carry);
     }
-    return (Quadrant){q, math_scale(m, fraction, 0x1.921fb54442d18p0)};
+    return (Quadrant){q, math_scale(m, fraction, 0x1.921fb54442d18p0), math_real(m, 0)};
 }
 
 /* ---- any f64: Payne and Hanek's way ---- */
@@ -129,7 +138,7 @@ static Reg real_of(const Math *m, Reg number, double factor)
 }
 
 /* (high 2^-62 + low 2^-126) pi / 2; `high` has a sign. */
-static Reg angle_of(const Math *m, Reg high, Reg low)
+static Pair angle_of(const Math *m, Reg high, Reg low)
 {
     const Reg top = real_of(m, both(m, LOOP_shift_right, high, bits(m, 32)), 0x1p-30);
     const Pair sum = math_two_sum(m, top, real_of(m, low_half(m, high), 0x1p-62));
@@ -139,7 +148,8 @@ static Reg angle_of(const Math *m, Reg high, Reg low)
     const Reg lost = math_add(m, math_sub(m, sum.high, fraction), tail);
     const Reg half_pi = math_real(m, 0x1.921fb54442d18p0);
     const Reg rest = math_fma(m, lost, half_pi, math_scale(m, fraction, 0x1.1a62633145c07p-54));
-    return math_fma(m, fraction, half_pi, rest);
+    const Reg angle = math_fma(m, fraction, half_pi, rest);
+    return (Pair){angle, math_add(m, math_fma(m, fraction, half_pi, loop_unary(m->f, LOOP_neg, angle)), rest)};
 }
 
 /* |x| = n 2^e, n of 53 bits: n times those 192 bits of 2 / pi that matter, modulo 4, in 128 bits. Bits before them make
@@ -158,10 +168,11 @@ static Quadrant reduce_any(const Math *m, Reg x)
     const Reg sum = both(m, LOOP_add, both(m, LOOP_mul, n, window[0]), multiply_high(m, n, window[1]));
     const Reg high = both(m, LOOP_add, sum, math_select(m, carries, bits(m, 1), bits(m, 0)));
     const Reg q = both(m, LOOP_shift_right_zero, both(m, LOOP_add, high, bits(m, (int64_t)1 << 61)), bits(m, 62));
-    const Reg r = angle_of(m, both(m, LOOP_sub, high, both(m, LOOP_shift_left, q, bits(m, 62))), low);
+    const Pair r = angle_of(m, both(m, LOOP_sub, high, both(m, LOOP_shift_left, q, bits(m, 62))), low);
     const Reg whole = real_of(m, q, 1), negative = math_less(m, x, math_real(m, 0));
     return (Quadrant){math_select(m, negative, loop_unary(m->f, LOOP_neg, whole), whole),
-                      math_select(m, negative, loop_unary(m->f, LOOP_neg, r), r)};
+                      math_select(m, negative, loop_unary(m->f, LOOP_neg, r.high), r.high),
+                      math_select(m, negative, loop_unary(m->f, LOOP_neg, r.low), r.low)};
 }
 
 /* Lanes that are large take the long way; each lane's result depends on itself alone. */
@@ -171,6 +182,7 @@ static Quadrant reduce(const Math *m, Reg x)
     const Quadrant small = reduce_small(m, x);
     const Reg magnitude = math_abs(m, x);
     const Reg q = loop_variable(m->f, small.q), r = loop_variable(m->f, small.r);
+    const Reg low = m->wide ? loop_variable(m->f, small.low) : small.low;
     const Reg is_finite = math_less(m, magnitude, math_real(m, INFINITY));
     const Reg relevant = math_select(m, is_finite, magnitude, math_real(m, 0));
     const LoopType scalar = loop_type(LOOP_f64, 1);
@@ -179,8 +191,10 @@ static Quadrant reduce(const Math *m, Reg x)
     const Reg is_large = math_less(m, math_real(m, limit), relevant);
     loop_set(m->f, q, math_select(m, is_large, large.q, small.q));
     loop_set(m->f, r, math_select(m, is_large, large.r, small.r));
+    if (m->wide)
+        loop_set(m->f, low, math_select(m, is_large, large.low, small.low));
     loop_close(m->f);
-    return (Quadrant){loop_get(m->f, q), loop_get(m->f, r)};
+    return (Quadrant){loop_get(m->f, q), loop_get(m->f, r), m->wide ? loop_get(m->f, low) : low};
 }
 
 static Reg sine_of(const Math *m, Reg r, Reg square)
@@ -218,13 +232,51 @@ Reg math_sine(const Math *m, Reg x, int quarter)
     return math_select(m, loop_compare(m->f, LOOP_equal, x, math_real(m, 0)), x, turned);
 }
 
+/* What sine_of rounds, and r's low part times the derivative. */
+static Pair sine_pair(const Math *m, Quadrant quadrant, Reg square)
+{
+    const Reg curved = math_mul(m, math_mul(m, quadrant.r, square), MATH_POLYNOMIAL(m, square, sin_long));
+    const Pair sum = math_two_sum(m, quadrant.r, curved);
+    const Reg slope = math_fma(m, square, math_real(m, -0.5), math_real(m, 1));
+    return (Pair){sum.high, math_fma(m, quadrant.low, slope, sum.low)};
+}
+
+static Pair cosine_pair(const Math *m, Quadrant quadrant, Reg square)
+{
+    const Reg half = math_real(m, -0.5), one = math_real(m, 1);
+    const Reg lost = math_fma(m, quadrant.r, quadrant.r, loop_unary(m->f, LOOP_neg, square));
+    const Reg top = math_fma(m, square, half, one);
+    const Reg curved = math_mul(m, math_mul(m, square, square), MATH_POLYNOMIAL(m, square, cos_long));
+    const Reg rest = math_fma(m, lost, half, math_fma(m, square, half, math_sub(m, one, top)));
+    const Pair sum = math_two_sum(m, top, curved);
+    const Reg moved = math_mul(m, quadrant.low, loop_unary(m->f, LOOP_neg, quadrant.r));
+    return (Pair){sum.high, math_add(m, sum.low, math_add(m, rest, moved))};
+}
+
+static Pair selected(const Math *m, Reg condition, Pair a, Pair b)
+{
+    return (Pair){math_select(m, condition, a.high, b.high), math_select(m, condition, a.low, b.low)};
+}
+
+static Reg tangent_wide(const Math *m, Quadrant quadrant, Reg odd)
+{
+    const Reg square = math_mul(m, quadrant.r, quadrant.r);
+    const Pair sine = sine_pair(m, quadrant, square), cosine = cosine_pair(m, quadrant, square);
+    const Pair minus = {loop_unary(m->f, LOOP_neg, cosine.high), loop_unary(m->f, LOOP_neg, cosine.low)};
+    const Pair ratio = math_pair_ratio(m, selected(m, odd, minus, sine), selected(m, odd, sine, cosine));
+    return math_add(m, ratio.high, ratio.low);
+}
+
 Reg math_tangent(const Math *m, Reg x)
 {
     const Quadrant quadrant = reduce(m, x);
+    const Reg zero = loop_compare(m->f, LOOP_equal, x, math_real(m, 0));
+    if (m->wide)
+        return math_select(m, zero, x, tangent_wide(m, quadrant, has_bit(m, low_bits(m, quadrant.q), 1)));
     const Reg square = math_mul(m, quadrant.r, quadrant.r);
     const Reg sine = sine_of(m, quadrant.r, square), cosine = cosine_of(m, square);
     const Reg odd = has_bit(m, low_bits(m, quadrant.q), 1);
     const Reg top = math_select(m, odd, loop_unary(m->f, LOOP_neg, cosine), sine);
     const Reg tangent = math_div(m, top, math_select(m, odd, sine, cosine));
-    return math_select(m, loop_compare(m->f, LOOP_equal, x, math_real(m, 0)), x, tangent);
+    return math_select(m, zero, x, tangent);
 }
