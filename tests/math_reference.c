@@ -132,7 +132,7 @@ const MathFunction math_function[MATH_FUNCTIONS] = {
     {"sin", OP_sin, sinl, sin, 1.0, -INFINITY, INFINITY, 0},
     {"cos", OP_cos, cosl, cos, 1.0, -INFINITY, INFINITY, 0},
     {"tan", OP_tan, tanl, tan, 2.0, -INFINITY, INFINITY, 0},
-    {"asin", OP_asin, asinl, asin, 2.0, -INFINITY, INFINITY, 0, 2.5},
+    {"asin", OP_asin, asinl, asin, 2.0, -INFINITY, INFINITY, 0},
     {"acos", OP_acos, acosl, acos, 2.0, -INFINITY, INFINITY, 0},
     {"atan", OP_atan, atanl, atan, 2.0, -INFINITY, INFINITY, 0},
     {"sinh", OP_sinh, sinhl, sinh, 2.0, -INFINITY, INFINITY, 0},

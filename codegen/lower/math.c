@@ -81,20 +81,28 @@ static Reg cosine(const Math *m, Reg x)
     return math_sine(m, x, 1);
 }
 
-/* sqrt((1 - x) (1 + x)) */
-static Reg other_leg(const Math *m, Reg x)
+/* sqrt(1 - x^2); for f64 in two parts. */
+static Pair other_leg(const Math *m, Reg x)
 {
-    return square_root(m, math_mul(m, math_sub(m, one(m), x), math_add(m, one(m), x)));
+    const Reg zero = math_real(m, 0);
+    if (!m->wide)
+        return (Pair){square_root(m, math_mul(m, math_sub(m, one(m), x), math_add(m, one(m), x))), zero};
+    const Pair square = math_pair_product(m, (Pair){x, zero}, (Pair){x, zero});
+    const Pair rest = math_pair_sum(m, (Pair){one(m), zero}, (Pair){negate(m, square.high), negate(m, square.low)});
+    const Reg root = square_root(m, rest.high);
+    const Reg lost = math_add(m, math_fma(m, negate(m, root), root, rest.high), rest.low);
+    const Reg is_positive = math_less(m, zero, root);
+    return (Pair){root, math_select(m, is_positive, math_div(m, lost, math_add(m, root, root)), zero)};
 }
 
 static Reg arc_sine(const Math *m, Reg x)
 {
-    return math_atan2(m, x, other_leg(m, x));
+    return math_atan2_pair(m, (Pair){x, math_real(m, 0)}, other_leg(m, x));
 }
 
 static Reg arc_cosine(const Math *m, Reg x)
 {
-    return math_atan2(m, other_leg(m, x), x);
+    return math_atan2_pair(m, other_leg(m, x), (Pair){x, math_real(m, 0)});
 }
 
 static Reg arc_tangent(const Math *m, Reg x)

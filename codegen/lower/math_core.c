@@ -439,40 +439,88 @@ Reg math_largest_lane(const Math *m, Reg x)
 
 /* ---- atan2 ---- */
 
-/* atan(top / bottom) for 0 <= top <= bottom: above tan(pi / 8) it is pi / 4 + atan((top - bottom) / (top + bottom)). */
-static Reg atan_of_ratio(const Math *m, Reg top, Reg bottom)
+/* What the ratio of two parts lost, for f64: atan(r + lost) is atan(r) + lost / (1 + r^2). */
+static Reg ratio_lost(const Math *m, Pair top, Pair bottom, Reg ratio)
 {
-    const Reg steep = math_less(m, math_scale(m, bottom, 0x1.a827999fcef32p-2), top);
-    const Reg t = math_select(m, steep, math_sub(m, top, bottom), top);
-    const Reg b = math_select(m, steep, math_add(m, top, bottom), bottom);
-    const Reg ratio = math_div(m, t, b);
+    const Reg rest = math_fma(m, negated(m, ratio), bottom.high, top.high);
+    const Reg tails = math_sub(m, top.low, math_mul(m, ratio, bottom.low));
+    const Reg square = math_fma(m, ratio, ratio, math_real(m, 1));
+    return math_div(m, math_add(m, rest, tails), math_mul(m, bottom.high, square));
+}
+
+/* atan(top / bottom) for 0 <= top <= bottom: above tan(pi / 8) it is pi / 4 + atan((top - bottom) / (top + bottom)).
+ * The second part is 0 for f32. */
+static Pair atan_of_ratio(const Math *m, Pair top, Pair bottom)
+{
+    const Reg steep = math_less(m, math_scale(m, bottom.high, 0x1.a827999fcef32p-2), top.high);
+    const Reg zero = math_real(m, 0);
+    Pair t = {math_sub(m, top.high, bottom.high), zero}, b = {math_add(m, top.high, bottom.high), zero};
+    if (m->wide) {
+        t = math_pair_sum(m, top, (Pair){negated(m, bottom.high), negated(m, bottom.low)});
+        b = math_pair_sum(m, top, bottom);
+    }
+    t = (Pair){math_select(m, steep, t.high, top.high), math_select(m, steep, t.low, top.low)};
+    b = (Pair){math_select(m, steep, b.high, bottom.high), math_select(m, steep, b.low, bottom.low)};
+    const Reg ratio = math_div(m, t.high, b.high);
     const Reg square = math_mul(m, ratio, ratio);
     const Reg tail = math_mul(m, math_mul(m, ratio, square), MATH_POLYNOMIAL(m, square, atan_long));
-    const Reg low = math_select(m, steep, math_real(m, 0x1.1a62633145c07p-55), math_real(m, 0));
-    const Reg high = math_select(m, steep, math_real(m, 0x1.921fb54442d18p-1), math_real(m, 0));
-    return math_add(m, high, math_add(m, ratio, math_add(m, tail, low)));
+    const Reg low = math_select(m, steep, math_real(m, 0x1.1a62633145c07p-55), zero);
+    const Reg high = math_select(m, steep, math_real(m, 0x1.921fb54442d18p-1), zero);
+    if (!m->wide)
+        return (Pair){math_add(m, high, math_add(m, ratio, math_add(m, tail, low))), zero};
+    const Pair sum = math_two_sum(m, high, ratio);
+    const Reg rest = math_add(m, math_add(m, tail, low), ratio_lost(m, t, b, ratio));
+    return math_two_sum(m, sum.high, math_add(m, sum.low, rest));
+}
+
+/* angle from `whole` (two parts) less what is given. */
+static Pair angle_less(const Math *m, double high, double low, Pair angle)
+{
+    if (!m->wide)
+        return (Pair){math_add(m, math_sub(m, math_real(m, high), angle.high), math_real(m, low)), angle.low};
+    const Pair sum = math_two_sum(m, math_real(m, high), negated(m, angle.high));
+    return math_two_sum(m, sum.high, math_add(m, sum.low, math_sub(m, math_real(m, low), angle.low)));
+}
+
+static Pair select_pair(const Math *m, Reg condition, Pair a, Pair b)
+{
+    return (Pair){math_select(m, condition, a.high, b.high), math_select(m, condition, a.low, b.low)};
+}
+
+/* |x| in two parts. */
+static Pair magnitude(const Math *m, Pair x)
+{
+    const Reg negative = math_less(m, x.high, math_real(m, 0));
+    return (Pair){math_abs(m, x.high), math_select(m, negative, negated(m, x.low), x.low)};
 }
 
 Reg math_atan2(const Math *m, Reg y, Reg x)
 {
+    const Reg zero = math_real(m, 0);
+    return math_atan2_pair(m, (Pair){y, zero}, (Pair){x, zero});
+}
+
+Reg math_atan2_pair(const Math *m, Pair y_pair, Pair x_pair)
+{
     const Reg zero = math_real(m, 0), infinity = math_real(m, INFINITY), one = math_real(m, 1);
-    Reg height = math_abs(m, y), width = math_abs(m, x);
+    const Reg y = y_pair.high, x = x_pair.high;
+    Pair height = magnitude(m, y_pair), width = magnitude(m, x_pair);
     /* Two infinities, or two zeros: ratios that make no sense are made to. */
-    const Reg infinite = loop_binary(m->f, LOOP_and, loop_compare(m->f, LOOP_equal, height, infinity),
-                                     loop_compare(m->f, LOOP_equal, width, infinity));
-    height = math_select(m, infinite, one, height);
-    width = math_select(m, infinite, one, width);
-    const Reg steep = math_less(m, width, height);
-    const Reg top = math_select(m, steep, width, height), bottom = math_select(m, steep, height, width);
-    const Reg empty = loop_compare(m->f, LOOP_equal, bottom, zero);
-    const Reg flat = loop_compare(m->f, LOOP_equal, bottom, infinity);
-    const Reg angle = atan_of_ratio(m, math_select(m, flat, zero, top),
-                                    math_select(m, empty, one, math_select(m, flat, one, bottom)));
-    const Reg quarter =
-        math_add(m, math_sub(m, math_real(m, 0x1.921fb54442d18p0), angle), math_real(m, 0x1.1a62633145c07p-54));
-    const Reg acute = math_select(m, steep, quarter, angle);
-    const Reg half =
-        math_add(m, math_sub(m, math_real(m, 0x1.921fb54442d18p1), acute), math_real(m, 0x1.1a62633145c07p-53));
+    const Reg infinite = loop_binary(m->f, LOOP_and, loop_compare(m->f, LOOP_equal, height.high, infinity),
+                                     loop_compare(m->f, LOOP_equal, width.high, infinity));
+    height.high = math_select(m, infinite, one, height.high);
+    width.high = math_select(m, infinite, one, width.high);
+    const Reg steep = math_less(m, width.high, height.high);
+    Pair top = select_pair(m, steep, width, height), bottom = select_pair(m, steep, height, width);
+    const Reg empty = loop_compare(m->f, LOOP_equal, bottom.high, zero);
+    const Reg flat = loop_compare(m->f, LOOP_equal, bottom.high, infinity);
+    top.high = math_select(m, flat, zero, top.high);
+    bottom.high = math_select(m, empty, one, math_select(m, flat, one, bottom.high));
+    const Pair angle = atan_of_ratio(m, top, bottom);
+    const Pair acute_pair =
+        select_pair(m, steep, angle_less(m, 0x1.921fb54442d18p0, 0x1.1a62633145c07p-54, angle), angle);
+    const Reg half = angle_less(m, 0x1.921fb54442d18p1, 0x1.1a62633145c07p-53, acute_pair).high;
+    const Reg acute = acute_pair.high;
     const Reg left = loop_compare(m->f, LOOP_less, math_bits(m, x), bits(m, 0)); /* also -0 */
     const Reg turned = math_with_sign(m, math_select(m, left, half, acute), y);
     const Reg unordered =

@@ -68,6 +68,7 @@ Reg math_erfc_product(const Math *m, Reg factor, Pair z, Reg square, Reg tail);
 Reg math_sine(const Math *m, Reg x, int quarter); /* sin(x + quarter pi / 2) */
 Reg math_tangent(const Math *m, Reg x);
 Reg math_atan2(const Math *m, Reg y, Reg x);
+Reg math_atan2_pair(const Math *m, Pair y, Pair x); /* the second parts count for f64 */
 /* The largest of all lanes, as a scalar; NaN may be lost. */
 Reg math_largest_lane(const Math *m, Reg x);
 /* From bits and back, as i64 lanes. */
