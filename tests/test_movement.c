@@ -25,7 +25,7 @@
 
 enum { MAX_VALUES = 64, ROWS = 3 };
 
-static uint32_t random_count = 2;
+static uint32_t random_count = 1;
 static uint64_t first_seed = 1;
 
 typedef struct Maker {
